@@ -1,0 +1,136 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_LOG_H_INCLUDED_
+#define _SYNC_LOG_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_base.h>
+#include <sync_zone.h>
+
+
+/*
+ * A room's messages, oldest first.
+ *
+ *     head                                    tail
+ *     +--------------------+    +--------------------------+
+ *     | xx | entry | entry | -> | entry | entry |   free   |
+ *     +--------------------+    +--------------------------+
+ *            ^ head_off                         ^ used
+ *
+ * Entries stand packed in chunks, whose size grows with the room's use, so
+ * that a message takes its bytes and a header and not a slab size.  LSNs
+ * rise along the log; "oldest" is the LSN of the first entry kept, "top"
+ * that of the last one ever appended.  A reader keeps an LSN, its cursor,
+ * and reads what is above it.
+ *
+ * An entry is copied out whole, header and all, and read from the copy.
+ */
+
+
+#define SYNC_ENTRY_ALIGN  8
+
+
+typedef enum {
+    SYNC_ENTRY_MESSAGE = 0,     /* to the members of the room it stands in */
+    SYNC_ENTRY_PATTERN,         /* host room: to rooms that match the subject */
+    SYNC_ENTRY_ALL,             /* host room: to every client */
+    SYNC_ENTRY_COMMAND          /* host room: for the workers, JSON */
+} sync_entry_kind_e;
+
+
+/*
+ * What follows an entry's header: json, subject, then the ids of clients
+ * that must not get it (SYNC_ID_LEN bytes each).  size is the whole, a
+ * multiple of SYNC_ENTRY_ALIGN.
+ */
+
+typedef struct {                /* in the zone, 48 bytes */
+    uint64_t             lsn;
+    uint64_t             time;          /* ms since the epoch */
+    uint32_t             nonce;
+    uint32_t             prev;          /* the nonce before this one */
+    uint32_t             size;          /* bytes, with this header */
+    uint32_t             len;           /* of json: ["event",data...] */
+    uint32_t             event_len;     /* of the quoted event name */
+    uint16_t             subject_len;   /* the room meant, if not this one */
+    uint16_t             nexcept;
+    uint8_t              kind;          /* sync_entry_kind_e */
+    uint8_t              flags;         /* the caller's */
+    uint16_t             reserved[3];
+} sync_entry_t;
+
+
+#define sync_entry_json(e)     ((u_char *) (e) + sizeof(sync_entry_t))
+#define sync_entry_subject(e)  (sync_entry_json(e) + (e)->len)
+#define sync_entry_except(e)   (sync_entry_subject(e) + (e)->subject_len)
+#define sync_entry_next(e)     ((sync_entry_t *) ((u_char *) (e) + (e)->size))
+
+
+/* What to append; everything is borrowed for the call. */
+
+typedef struct {
+    sync_str_t           json;          /* ["event",data...] */
+    uint32_t             event_len;
+    sync_str_t           subject;
+    const u_char        *except;        /* nexcept ids */
+    uint16_t             nexcept;
+    uint8_t              kind;
+    uint8_t              flags;
+    uint64_t             time;          /* ms since the epoch */
+    uint64_t             lsn;           /* 0: one above the top */
+    uint32_t             nonce;         /* random */
+} sync_message_t;
+
+
+typedef struct {                        /* in a sync_room_t */
+    sync_chunk_t        *head;
+    sync_chunk_t        *tail;
+    uint32_t             head_off;      /* bytes, of the oldest entry */
+    uint32_t             count;         /* entries kept */
+    size_t               bytes;         /* of the entries kept */
+    size_t               limit;         /* bytes kept at most */
+    uint64_t             top;
+    uint64_t             oldest;        /* top + 1 when there is none */
+    uint32_t             nonce;         /* of top */
+    uint32_t             epoch;         /* rises with each reset */
+} sync_log_t;
+
+
+/* Bytes that a message takes in a log. */
+size_t sync_log_entry_size(sync_message_t *m);
+
+/*
+ * Appends; m->lsn and m->nonce are set to what the entry got.  Returns
+ * SYNC_OK, SYNC_DECLINED if m->lsn is not above the top, or SYNC_BUSY if the
+ * zone is full; then nothing has changed.  What is above the limit in
+ * front of the new entry is trimmed.
+ */
+ngx_int_t sync_log_append_locked(sync_zone_t *z, sync_log_t *log,
+    sync_message_t *m);
+
+/* Frees entries up to and with lsn. */
+void sync_log_trim_locked(sync_zone_t *z, sync_log_t *log, uint64_t lsn);
+
+/*
+ * Copies whole entries above cursor into [p, p + size), as many as fit.
+ * Returns the bytes copied, 0 if there are none, and the last LSN copied in
+ * *last; or SYNC_AGAIN if not even one fits, and its size in *need.
+ */
+ssize_t sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
+    size_t size, uint64_t *last, size_t *need);
+
+/*
+ * Forgets every entry without following a chunk: for a log whose writer
+ * died in it.  The chunks are lost to the zone; their bytes, as far as the
+ * log knew them, are returned.
+ */
+size_t sync_log_reset_locked(sync_log_t *log);
+
+
+#endif /* _SYNC_LOG_H_INCLUDED_ */

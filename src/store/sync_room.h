@@ -1,0 +1,228 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_ROOM_H_INCLUDED_
+#define _SYNC_ROOM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_base.h>
+#include <sync_zone.h>
+#include <sync_worker.h>
+#include <sync_log.h>
+#include <sync_registry.h>
+
+
+/*
+ * Rooms.
+ *
+ *     rooms[hash] -> room -> room -> ...
+ *                     |
+ *                     +-- log              what was said, sync_log.h
+ *                     +-- interests -> one for each worker with members:
+ *                     |                how many, and how far it has read
+ *                     `-- members --- one for each client: its record
+ *
+ * A room is made by the first join (or by a publish that it must remember)
+ * and goes with its last member; a room that has a history stays until it
+ * expires.  The host's own room has no name and no members, but an interest
+ * of every worker: what concerns all of them is appended there.
+ *
+ * A room whose name ends in '*' is a subscription to all rooms that begin
+ * with what stands before: a message to such a room is appended to the
+ * pattern's log too, with the room's name as its subject.
+ */
+
+
+struct sync_interest_s {                /* in the zone, 64 bytes */
+    sync_interest_t     *next;          /* of the room */
+    sync_room_t         *room;
+    ngx_queue_t          dirty;         /* in the worker's queue */
+    uint64_t             cursor;        /* LSN read up to */
+    uint64_t             cookie;        /* the worker's, opaque to others */
+    uint32_t             nmembers;
+    uint32_t             epoch;         /* of the log when last read */
+    uint16_t             slot;
+    uint8_t              queued;        /* in the dirty queue */
+};
+
+
+struct sync_member_s {                  /* in the zone, 64 bytes */
+    ngx_queue_t          queue;         /* room->members */
+    sync_member_t       *next;          /* record->members */
+    sync_room_t         *room;
+    sync_record_t       *record;
+    sync_interest_t     *interest;
+    uint64_t             start;         /* LSN of the top when it joined */
+    uint32_t             index;         /* the worker's, in its audience */
+    uint32_t             joined;        /* s since the epoch */
+};
+
+
+struct sync_room_s {                    /* in the zone, and its name after */
+    sync_room_t         *next;          /* of the bucket */
+    sync_interest_t     *interests;
+    ngx_queue_t          members;
+    ngx_queue_t          idle;          /* while it has no members */
+    sync_log_t           log;
+    uint64_t             seen;          /* ms, last join or publish */
+    uint32_t             ttl;           /* s to live without members */
+    uint32_t             hash;
+    uint32_t             nmembers;
+    uint32_t             history;       /* messages kept; 0: volatile */
+    uint16_t             len;
+    u_char               name[1];
+};
+
+
+/* How a room behaves, from configuration; taken when the room is made. */
+
+typedef struct {
+    uint32_t             history;       /* messages; 0: volatile */
+    uint32_t             ttl;           /* s */
+    size_t               limit;         /* bytes the log may hold */
+} sync_room_rule_t;
+
+
+typedef struct {
+    sync_member_t       *member;
+    sync_interest_t     *interest;
+    uint64_t             lsn;           /* the top of the room */
+    uint32_t             nonce;
+} sync_joined_t;
+
+
+typedef struct {
+    uint64_t             lsn;           /* what the message got */
+    uint32_t             nonce;
+    uint32_t             receivers;     /* clients, patterns' ones too */
+    sync_wake_set_t      wake;
+} sync_published_t;
+
+
+/*
+ * What sync_room_take() gives: entries of one room above this worker's
+ * cursor, copied into the caller's buffer.
+ */
+
+typedef struct {
+    u_char              *buf;           /* the caller's */
+    size_t               size;
+    size_t               need;          /* with SYNC_AGAIN: a size that fits */
+
+    uint64_t             cookie;        /* of the interest */
+    size_t               len;           /* bytes copied */
+    uint64_t             first;         /* LSN the cursor stood at */
+    uint64_t             last;          /* LSN it stands at now */
+    uint64_t             lost;          /* entries trimmed before we came */
+    unsigned             reset:1;       /* the log was reset since last time */
+    unsigned             more:1;        /* there is more in this room */
+} sync_take_t;
+
+
+/*
+ * Adds the client to the room, making the room and the worker's interest
+ * where they are not there yet; cookie is kept in a new interest.  The
+ * cursor of a new interest is the top of the room.
+ *
+ * Returns SYNC_OK; SYNC_DECLINED if it is a member already, *j being filled
+ * all the same; or SYNC_BUSY if the zone is full, and nothing has changed.
+ */
+ngx_int_t sync_room_join(sync_zone_t *z, sync_str_t *name,
+    sync_room_rule_t *rule, sync_record_t *rec, uint64_t cookie,
+    sync_joined_t *j);
+
+/*
+ * Removes a member; the interest goes with the worker's last member, the
+ * room with its last member unless it has a history.
+ */
+void sync_room_leave(sync_zone_t *z, sync_member_t *m);
+void sync_room_leave_locked(sync_zone_t *z, sync_member_t *m);
+
+/*
+ * Appends a message to the room, and to patterns that match it, marks it
+ * dirty for each worker with members and gathers those to be woken.  room
+ * may be given when it is known to live, as the caller has a member in it;
+ * else it is looked up by name, and made when rule says that it keeps a
+ * history.
+ *
+ * Returns SYNC_OK; SYNC_DECLINED if there is nobody to hear it and nothing
+ * to remember it by; SYNC_ERROR if m->lsn is stale, p->lsn and p->nonce
+ * being the top; SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_room_publish(sync_zone_t *z, sync_str_t *name,
+    sync_room_t *room, sync_room_rule_t *rule, sync_message_t *m,
+    sync_published_t *p);
+
+/*
+ * Appends to the host's own room, which every worker reads.  p->receivers
+ * is 0.  Returns SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_room_announce(sync_zone_t *z, sync_message_t *m,
+    sync_published_t *p);
+
+/*
+ * Takes what is new in this worker's next dirty room.  The room stays
+ * in the queue, at its end, while there is more.
+ *
+ * Returns SYNC_OK, SYNC_DECLINED if no room is dirty, or SYNC_AGAIN if
+ * t->size is below t->need.  A volatile room's entries that all workers
+ * have taken, but for stalled ones, are freed.
+ */
+ngx_int_t sync_room_take(sync_zone_t *z, sync_take_t *t);
+
+/* Members of a room by name, all workers; 0 if there is no such room. */
+ngx_uint_t sync_room_count(sync_zone_t *z, sync_str_t *name);
+
+/* SYNC_OK if the client with this id is a member; else SYNC_DECLINED. */
+ngx_int_t sync_room_is_member(sync_zone_t *z, sync_str_t *name,
+    const u_char *id);
+
+/*
+ * Copies the ids of up to n members, skipping the first ones; returns the
+ * number copied and the room's whole number in *total.
+ */
+ngx_uint_t sync_room_members(sync_zone_t *z, sync_str_t *name,
+    ngx_uint_t skip, u_char *ids, ngx_uint_t n, ngx_uint_t *total);
+
+typedef struct {
+    uint32_t             nmembers;
+    uint32_t             messages;      /* kept */
+    uint64_t             lsn;
+    uint32_t             nonce;
+    uint16_t             len;
+    u_char               name[SYNC_NAME_MAX];
+} sync_room_info_t;
+
+/*
+ * Copies up to n rooms whose name begins with prefix, as
+ * sync_registry_page() does.  The host's own room is not among them.
+ */
+ngx_uint_t sync_room_page(sync_zone_t *z, sync_str_t *prefix,
+    uint32_t *bucket, sync_room_info_t *info, ngx_uint_t n);
+
+/* The names of the rooms a client is in, oldest first; at most n copied. */
+ngx_uint_t sync_room_of(sync_zone_t *z, const u_char *id,
+    sync_room_info_t *info, ngx_uint_t n);
+
+/* Frees rooms without members whose time is over; a bounded number a call. */
+void sync_room_expire(sync_zone_t *z);
+
+/*
+ * A sync_zone_mend_pt: relinks the stamped room's and worker's queues
+ * along their next pointers, recounts, and resets the room's log.
+ */
+void sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp);
+
+/*
+ * Verifies every link and count of the zone; NULL, or what is wrong.  For
+ * tests: the caller holds the lock, and it walks everything.
+ */
+const char *sync_room_check(sync_zone_t *z);
+
+
+#endif /* _SYNC_ROOM_H_INCLUDED_ */

@@ -1,0 +1,176 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_ZONE_H_INCLUDED_
+#define _SYNC_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_base.h>
+
+
+/*
+ * The zone: what all workers of a host share.
+ *
+ *     slab pool -- sync_zone_sh_t --+-- workers[]   slots, sync_worker.h
+ *                                   +-- rooms[]     hash, sync_room.h
+ *                                   +-- records[]   hash, sync_registry.h
+ *                                   +-- host        the room of this host
+ *
+ * There is one lock, the slab pool's mutex, as nginx frees only that one
+ * when a worker dies with it.  It is held for microseconds: under it there
+ * is no I/O, no log line, no callback.
+ *
+ * A holder may be killed at any instruction.  So what another may find is
+ * prepared first and linked by one store; of a doubly linked queue only the
+ * next pointers are trusted.  The stamp says what its holder is about to
+ * change; it is zero while the lock is free.  The next holder that finds
+ * it set mends exactly that, and resets that room's log.
+ *
+ * The zone outlives reloads with the same name and size.  Pointers inside
+ * it are plain, as all workers are forked from a master that mapped it
+ * once, and lead nowhere outside of it.
+ */
+
+
+#define SYNC_WORKERS_MAX   512          /* slots of a zone */
+#define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
+
+
+typedef struct sync_zone_s       sync_zone_t;
+typedef struct sync_zone_sh_s    sync_zone_sh_t;
+typedef struct sync_worker_s     sync_worker_t;
+typedef struct sync_room_s       sync_room_t;
+typedef struct sync_interest_s   sync_interest_t;
+typedef struct sync_member_s     sync_member_t;
+typedef struct sync_record_s     sync_record_t;
+typedef struct sync_chunk_s      sync_chunk_t;
+
+
+/*
+ * Counters: one set a slot, written by its worker alone and without the
+ * lock; a slot given back adds its set to the zone's own.
+ */
+
+typedef enum {
+    SYNC_COUNT_CONNECTS = 0,        /* clients accepted, all transports */
+    SYNC_COUNT_DISCONNECTS,
+    SYNC_COUNT_REFUSED,             /* handshakes: origin, hook, limits */
+    SYNC_COUNT_RECEIVED,            /* messages from clients */
+    SYNC_COUNT_RECEIVED_BYTES,
+    SYNC_COUNT_INVALID,             /* frames or messages that do not parse */
+    SYNC_COUNT_JOINS,
+    SYNC_COUNT_LEAVES,
+    SYNC_COUNT_PUBLISHED,           /* messages appended to a room */
+    SYNC_COUNT_DELIVERED,           /* messages queued to a client */
+    SYNC_COUNT_DELIVERED_BYTES,
+    SYNC_COUNT_WRITES,              /* system calls that wrote to clients */
+    SYNC_COUNT_DROPPED,             /* messages not queued: queue=drop */
+    SYNC_COUNT_SLOW,                /* clients closed: queue=close */
+    SYNC_COUNT_TIMEOUTS,            /* clients closed: no pong */
+    SYNC_COUNT_OVERRUN,             /* messages gone before a worker came */
+    SYNC_COUNT_WAKES,
+    SYNC_COUNT_HOOKS,               /* calls started */
+    SYNC_COUNT_HOOK_FAILURES,
+    SYNC_COUNT_HOOK_BUSY,           /* calls refused, the queue being full */
+    SYNC_COUNT_FULL,                /* allocations the zone had no room for */
+    SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
+    SYNC_COUNT_REAPED,              /* slots of dead workers */
+    SYNC_COUNT_DRAINED,             /* clients let go by a reload or stop */
+    SYNC_COUNT_MAX
+} sync_counter_e;
+
+
+/* What the holder of the lock is changing; all zero when it changes nothing. */
+
+typedef struct {
+    ngx_pid_t            pid;           /* the holder's, 0: lock is free */
+    sync_room_t         *room;          /* its members, interests or log */
+    sync_worker_t       *worker;        /* its dirty queue */
+} sync_stamp_t;
+
+
+struct sync_zone_sh_s {                 /* in the zone, one */
+    uint32_t             version;       /* of this layout */
+    uint32_t             nworkers;      /* slots that have an eventfd */
+
+    sync_stamp_t         stamp;
+
+    uint32_t             mask;          /* of both hashes: buckets - 1 */
+    sync_room_t        **rooms;
+    sync_record_t      **records;
+    ngx_uint_t           nrooms;
+    ngx_uint_t           nclients;
+    ngx_uint_t           nmembers;
+    ngx_uint_t           npatterns;     /* rooms whose name ends in '*' */
+    uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */
+
+    sync_room_t         *host;          /* every worker reads it */
+    ngx_queue_t          idle;          /* rooms without members, for expiry */
+
+    uint64_t             counters[SYNC_COUNT_MAX];      /* of slots given up */
+    sync_worker_t       *workers;       /* SYNC_WORKERS_MAX of them */
+};
+
+
+/* Mends what *stamp says, under the lock.  Set by the files above. */
+typedef void (*sync_zone_mend_pt)(sync_zone_t *z, sync_stamp_t *stamp);
+
+
+struct sync_zone_s {                    /* one a process and zone */
+    sync_zone_sh_t      *sh;
+    ngx_slab_pool_t     *shpool;
+    sync_worker_t       *self;          /* this worker's slot, or NULL */
+    ngx_str_t            name;
+    sync_zone_mend_pt    mend;
+    uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */
+};
+
+
+/*
+ * Makes the zone in fresh memory, or takes over what is there: data is the
+ * old cycle's sync_zone_t or NULL, and shm.exists says that another binary
+ * left it.  For an init_zone callback.
+ *
+ * Returns SYNC_OK; SYNC_DECLINED if the memory holds another layout; or
+ * SYNC_ERROR if it is too small.
+ */
+ngx_int_t sync_zone_init(sync_zone_t *z, ngx_shm_zone_t *shm_zone,
+    sync_zone_t *old);
+
+/*
+ * Takes the lock.  If its last holder died with it, mends first.  A holder
+ * that died is detected here as well, so that a zone that the master no
+ * longer knows (resized by a reload) does not block its last workers.
+ */
+void sync_zone_lock(sync_zone_t *z);
+void sync_zone_unlock(sync_zone_t *z);
+
+/*
+ * Memory of the zone; NULL if there is none left, which is counted and is
+ * an ordinary answer.  The caller holds the lock.
+ */
+void *sync_zone_alloc_locked(sync_zone_t *z, size_t size);
+void sync_zone_free_locked(sync_zone_t *z, void *p);
+
+/* Bytes: of the zone, and of its pages that are free now. */
+size_t sync_zone_size(sync_zone_t *z);
+size_t sync_zone_unused(sync_zone_t *z);
+
+/* Sums the slots' counters and the zone's own into sum[SYNC_COUNT_MAX]. */
+void sync_zone_counters(sync_zone_t *z, uint64_t *sum);
+
+/* A pseudo random 32-bit hash of a name, the same in all workers. */
+uint32_t sync_zone_hash(const u_char *data, size_t len);
+
+
+/* Counts n more of what; no lock; only in the worker that owns the slot. */
+#define sync_zone_count(z, what, n)                                           \
+    (*((z)->self ? &(z)->self->counters[what] : &(z)->unused[what]) += (n))
+
+
+#endif /* _SYNC_ZONE_H_INCLUDED_ */
