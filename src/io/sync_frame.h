@@ -1,0 +1,79 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_FRAME_H_INCLUDED_
+#define _SYNC_FRAME_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_base.h>
+#include <sync_log.h>
+
+
+/*
+ * Runs: messages as they go over the wire, framed once a dialect and shared
+ * by all clients that speak it.
+ */
+
+
+typedef enum {
+    SYNC_DIALECT_WS = 0,        /* text frames */
+    SYNC_DIALECT_WS_DEFLATE,    /* the same with permessage-deflate */
+    SYNC_DIALECT_SSE,           /* events, each an HTTP/1.1 chunk */
+    SYNC_DIALECT_SSE_RAW,       /* events with nothing around them */
+    SYNC_DIALECT_MAX
+} sync_dialect_e;
+
+
+/* In sync_entry_t.flags. */
+
+#define SYNC_FRAME_ROOM  0x01   /* {"room":...} is the last argument */
+
+
+typedef struct {
+    uint32_t             refs;
+    uint32_t             len;           /* bytes of data */
+    uint32_t             n;             /* messages */
+    u_char              *data;
+    uint32_t             ends[1];       /* of each message, n of them */
+} sync_run_t;
+
+
+/* A run of len bytes to be filled by the caller, with one reference. */
+sync_run_t *sync_run_create(size_t len);
+
+void sync_run_unref(sync_run_t *run);
+
+#define sync_run_ref(run)  ((run)->refs++)
+
+
+/* How a dialect's deflate is set up; one for all clients of a worker. */
+
+typedef struct {
+    ngx_int_t            level;
+    size_t               min;           /* bytes worth deflating */
+} sync_frame_deflate_t;
+
+
+/*
+ * Frames the n entries in [p, p + len), as sync_log_read_locked() copied
+ * them, that were read from the room called name.  An entry with a subject
+ * is framed with that as its room.  recoverable says that they have
+ * positions.
+ *
+ * Returns a run with one reference, or NULL if there is no memory.
+ */
+sync_run_t *sync_frame_entries(sync_dialect_e dialect, u_char *p, size_t len,
+    ngx_uint_t n, sync_str_t *name, ngx_uint_t recoverable,
+    sync_frame_deflate_t *deflate);
+
+/* Frames one JSON array, as send() of a transport does. */
+sync_run_t *sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
+    sync_frame_deflate_t *deflate);
+
+
+#endif /* _SYNC_FRAME_H_INCLUDED_ */

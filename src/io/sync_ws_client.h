@@ -1,0 +1,45 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_WS_CLIENT_H_INCLUDED_
+#define _SYNC_WS_CLIENT_H_INCLUDED_
+
+
+#include <sync_client.h>
+
+
+/*
+ * WebSocket clients (RFC 6455) over HTTP/1.1, plain or TLS.
+ *
+ * After the 101 a client is detached: the request, its pools and its
+ * buffers are freed, and only the sync_client_t and nginx's connection
+ * stay.  Input is read into one buffer a worker; a client has memory of its
+ * own for input only while a frame or a message is incomplete.
+ */
+
+
+/*
+ * What opened() is told; everything but the request is the transport's.  It
+ * is called when the 101 is on its way and the request still lives: the
+ * last moment to look at its headers.  Its return value other than SYNC_OK
+ * closes the client with 1011.
+ */
+typedef ngx_int_t (*sync_client_opened_pt)(sync_client_t *c,
+    ngx_http_request_t *r);
+
+/*
+ * Checks the handshake (RFC 6455, 4.2) and answers it.  For a content
+ * handler, whose value it returns: NGX_DONE when the 101 is on its way, or
+ * a status: 400 (a header is missing or malformed; the log says which), 405,
+ * 426 (no upgrade asked, or another version; Sec-WebSocket-Version: 13 is
+ * added).  protocol is the subprotocol to agree to where offered.
+ */
+ngx_int_t sync_ws_client_handshake(ngx_http_request_t *r,
+    const sync_client_handler_t *handler, sync_client_conf_t *conf,
+    sync_str_t *protocol, sync_client_opened_pt opened);
+
+
+#endif /* _SYNC_WS_CLIENT_H_INCLUDED_ */
