@@ -1,0 +1,79 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_FANOUT_H_INCLUDED_
+#define _SYNC_FANOUT_H_INCLUDED_
+
+
+#include <sync_settings.h>
+
+
+/*
+ * From the log to the clients of this worker.
+ *
+ *     zone                     this worker
+ *     room <-- interest  <-->  audience: seat, seat, seat ...
+ *      | log      cursor                  |
+ *      |                                client
+ *      `--(take)--> batch --(once a dialect)--> run --> queues --> flush
+ *
+ * An audience is this worker's part of a room: the clients to walk.  A seat
+ * is a client in it.  What is taken from a room in one go is a batch; it is
+ * framed once for each dialect that is present and queued to each member,
+ * SYNC_FANOUT_SLICE of them at a time.  A member that joined in the middle
+ * of a batch gets the rest of the run, one that is excepted from a message
+ * gets the run's parts around it.
+ *
+ * While a batch is being delivered the room is not taken from again, so the
+ * order of a room is that of its log for every member.
+ */
+
+
+#define SYNC_FANOUT_SLICE  1024         /* members a turn and room */
+
+
+/* Once in a worker, which has a slot, or not if z is not used. */
+ngx_int_t sync_fanout_init_worker(sync_main_settings_t *main);
+
+/* The cookie of the interest in the host's own room. */
+uint64_t sync_fanout_host_cookie(void);
+
+/*
+ * Makes the client a member of the room.  Returns SYNC_OK, SYNC_DECLINED if
+ * it is a member already, SYNC_BUSY if the zone is full, or SYNC_ERROR
+ * (memory).  No hook is asked, no rule looked at.
+ */
+ngx_int_t sync_fanout_join(sync_client_t *c, sync_str_t *name);
+
+/* Returns SYNC_OK, or SYNC_DECLINED if the client is not a member. */
+ngx_int_t sync_fanout_leave(sync_client_t *c, sync_str_t *name);
+
+/* Leaves all rooms: for a client that closes. */
+void sync_fanout_leave_all(sync_client_t *c);
+
+/* Whether the client is a member. */
+ngx_uint_t sync_fanout_is_member(sync_client_t *c, sync_str_t *name);
+
+/*
+ * The member's room in the zone, good while it is a member; or NULL.
+ */
+sync_room_t *sync_fanout_room(sync_client_t *c, sync_str_t *name);
+
+/*
+ * The rooms of a client in the order of joining: up to n borrowed names.
+ * Returns how many there are.
+ */
+ngx_uint_t sync_fanout_rooms(sync_client_t *c, sync_str_t *names,
+    ngx_uint_t n);
+
+/* Takes what is new and delivers it; for sync_wake_handler_t.look. */
+void sync_fanout_look(void);
+
+/* Of this worker: rooms with members. */
+ngx_uint_t sync_fanout_audiences(void);
+
+
+#endif /* _SYNC_FANOUT_H_INCLUDED_ */

@@ -1,0 +1,73 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_PUBLISH_H_INCLUDED_
+#define _SYNC_PUBLISH_H_INCLUDED_
+
+
+#include <sync_settings.h>
+
+
+/*
+ * Puts messages where they are heard from.  A message is answered for when
+ * the room's log in the zone has it; members hear of it when their worker
+ * looks.
+ */
+
+
+/* What is said; all borrowed for the call. */
+
+typedef struct {
+    sync_str_t           json;          /* ["event",data] */
+    uint32_t             event_len;     /* of the name with its quotes */
+    const u_char        *except;        /* ids of SYNC_ID_LEN bytes */
+    ngx_uint_t           nexcept;       /* at most SYNC_EXCEPT_MAX */
+    uint8_t              flags;         /* SYNC_FRAME_* */
+} sync_saying_t;
+
+
+#define SYNC_EXCEPT_MAX  256
+
+
+typedef struct {
+    uint64_t             lsn;
+    uint32_t             nonce;
+    ngx_uint_t           receivers;
+} sync_said_t;
+
+
+/*
+ * To a room; to is its address if the caller has a member in it, or NULL.
+ * A name that ends in "*" is a pattern: every room that begins so, each
+ * client once.  Returns SYNC_OK, SYNC_DECLINED if there is nobody to hear
+ * it, or SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
+    sync_room_t *to, sync_saying_t *s, sync_said_t *said);
+
+/* To every client of the host. */
+ngx_int_t sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
+    sync_said_t *said);
+
+/*
+ * Has the worker that holds the client act on it.  reason is UTF-8, shown
+ * to the client, 123 bytes at most.  Returns SYNC_OK, SYNC_DECLINED if there
+ * is no such client, or SYNC_BUSY.
+ */
+ngx_int_t sync_publish_disconnect(sync_main_settings_t *main,
+    const u_char *id, ngx_uint_t code, sync_str_t *reason);
+ngx_int_t sync_publish_join(sync_main_settings_t *main, const u_char *id,
+    sync_str_t *room);
+ngx_int_t sync_publish_leave(sync_main_settings_t *main, const u_char *id,
+    sync_str_t *room);
+
+/*
+ * Acts on a command that one of the above announced; entry is a copy.
+ */
+void sync_publish_obey(sync_entry_t *e);
+
+
+#endif /* _SYNC_PUBLISH_H_INCLUDED_ */

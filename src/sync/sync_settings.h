@@ -1,0 +1,93 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_SETTINGS_H_INCLUDED_
+#define _SYNC_SETTINGS_H_INCLUDED_
+
+
+#include <sync_client.h>
+#include <sync_room.h>
+
+
+/*
+ * Configuration, as the floor that decides who hears what needs it.  It is
+ * made by the module's directives, lives as long as the cycle, and is never
+ * written to by a worker.
+ */
+
+
+typedef enum {
+    SYNC_JOIN_OPEN = 0,         /* anybody; with sessions, a live one */
+    SYNC_JOIN_PUBLIC,           /* anybody */
+    SYNC_JOIN_HOOK,             /* the app decides */
+    SYNC_JOIN_DENY              /* nobody */
+} sync_join_policy_e;
+
+
+typedef enum {
+    SYNC_SLOW_CLOSE = 0,        /* a client that is too slow is closed */
+    SYNC_SLOW_DROP              /* it does not get the message */
+} sync_slow_policy_e;
+
+
+/* sync_room */
+
+typedef struct {
+    sync_str_t              pattern;
+    sync_join_policy_e      join;
+    sync_slow_policy_e      slow;
+    sync_room_rule_t        room;
+} sync_rule_t;
+
+
+typedef enum {
+    SYNC_HOOK_SERVER = 0,
+    SYNC_HOOK_CONNECT,
+    SYNC_HOOK_JOIN,
+    SYNC_HOOK_LEAVE,
+    SYNC_HOOK_DISCONNECT,
+    SYNC_HOOK_MAX
+} sync_hook_event_e;
+
+
+/* sync_hook; no hook if uri.len is 0 */
+
+typedef struct {
+    ngx_str_t               uri;
+    ngx_flag_t              allow;      /* on_error=allow */
+} sync_hook_conf_t;
+
+
+/* http{} */
+
+typedef struct {
+    sync_zone_t            *zone;       /* NULL: the module is not used */
+    ngx_array_t            *rules;      /* of sync_rule_t; may be NULL */
+    sync_rule_t             rule;       /* of rooms that none matches */
+    ngx_msec_t              drain;      /* ms */
+} sync_main_settings_t;
+
+
+/* A location; sync_client_t.conf points to the first member. */
+
+typedef struct {
+    sync_client_conf_t      client;
+    sync_main_settings_t   *main;
+    sync_hook_conf_t        hooks[SYNC_HOOK_MAX];
+    ngx_flag_t              receiver_any;
+    ngx_flag_t              receiver_all;
+    ngx_uint_t              max_rooms;  /* a client */
+} sync_settings_t;
+
+
+#define sync_settings(c)  ((sync_settings_t *) (c)->conf)
+
+
+/* The first rule that matches the room. */
+sync_rule_t *sync_settings_rule(sync_main_settings_t *main, sync_str_t *room);
+
+
+#endif /* _SYNC_SETTINGS_H_INCLUDED_ */
