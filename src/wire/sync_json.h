@@ -43,8 +43,7 @@ typedef struct {
 typedef struct {
     const u_char      *pos;
     const u_char      *last;
-    unsigned           object:1;
-    unsigned           started:1;
+    sync_uint_t        object;  /* has keys */
 } sync_json_iter_t;
 
 
@@ -106,7 +105,7 @@ sync_int_t sync_json_find(sync_json_t *v, const sync_json_t *obj,
  * before it, but must not otherwise overlap the string.
  *
  * Returns the length in bytes, at most v->raw.len - 2; SYNC_BUSY if that is
- * above size; or SYNC_ERROR if v is not a string.
+ * above size, dst is spoilt then; or SYNC_ERROR if v is not a string.
  */
 ssize_t sync_json_unquote(u_char *dst, size_t size, const sync_json_t *v);
 
