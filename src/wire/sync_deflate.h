@@ -18,8 +18,9 @@
  *
  * A sync_deflate_t takes below 320 KB from its allocator at init, then
  * nothing; one serves any number of clients, a message after another.  A
- * sync_inflate_t takes below 12 KB at init and 32 KB more at the first
- * message that arrives in pieces; it is needed while a message is open.
+ * sync_inflate_t takes below 12 KB at init and 32 KB more with the first
+ * output; it serves a message after another too, but is one client's while
+ * a message is open.
  */
 
 #define SYNC_DEFLATE_BITS    15       /* the window, as agreed */
@@ -40,7 +41,8 @@ typedef struct {
     uint64_t      out;
     uint64_t      max;         /* bytes a message may have */
     sync_uint_t   ratio;       /* what output over input may be */
-    sync_uint_t   tail;        /* bytes of the tail that were fed */
+    size_t        tail;        /* bytes of the tail that were fed */
+    unsigned      boundary:1;  /* a message may end here */
 } sync_inflate_t;
 
 
@@ -52,17 +54,18 @@ sync_int_t sync_deflate_init(sync_deflate_t *d, int level,
     alloc_func zalloc, free_func zfree, void *opaque);
 
 /*
- * Returns how many bytes a message of len bytes may need at most.
+ * Returns the size that is enough to deflate any message of len bytes.
  */
-size_t sync_deflate_bound(sync_deflate_t *d, size_t len);
+size_t sync_deflate_bound(size_t len);
 
 /*
  * Deflates a whole message into one payload, without its last four bytes,
  * as RFC 7692, 7.2.1 says.
  *
- * Returns its length in bytes, at least 1; or SYNC_BUSY if it does not fit
- * in size: as one size to give is that of the message itself, send it plain
- * then; or SYNC_ERROR.  *d serves the next message in any case.
+ * Returns its length in bytes, at least 1; or SYNC_BUSY if that and 5 bytes
+ * more are not in size (with the message's own length as size it means that
+ * nothing is gained: send it plain); or SYNC_ERROR.  *d serves the next
+ * message in any case.
  */
 ssize_t sync_deflate_message(sync_deflate_t *d, u_char *dst, size_t size,
     const u_char *p, size_t len);
@@ -83,8 +86,8 @@ sync_int_t sync_inflate_init(sync_inflate_t *i, uint64_t max,
 
 /*
  * Inflates what arrived of a message: takes from [*p, last), moving *p, and
- * writes up to size bytes, size > 0, to dst.  fin tells that [*p, last) is
- * the end of the message.
+ * writes up to size bytes, 1 to INT_MAX, to dst.  fin tells that [*p, last)
+ * is the end of the message.
  *
  * Returns how many bytes it wrote.  If that is size, call again with what
  * is left, be it nothing, and the same fin.  If it is less, all input was

@@ -18,12 +18,12 @@
  */
 
 typedef struct {
-    u_char  *buf;
-    size_t   size;     /* bytes in buf */
-    size_t   len;      /* bytes of the open line in buf */
-    size_t   max;      /* bytes a line may have */
-    size_t   need;     /* bytes that buf lacks, after SYNC_BUSY */
-    unsigned given:1;  /* the line in buf was given to the caller */
+    u_char    *buf;
+    size_t     size;       /* bytes in buf */
+    size_t     len;        /* bytes of the open line in buf */
+    size_t     max;        /* bytes a line may have */
+    size_t     need;       /* bytes that buf must have, after SYNC_BUSY */
+    unsigned   given:1;    /* the line in buf was given to the caller */
 } sync_ndjson_t;
 
 
@@ -44,7 +44,7 @@ void sync_ndjson_set_buffer(sync_ndjson_t *n, u_char *buf, size_t size);
  *
  * Returns SYNC_OK and sets *line, valid until the next call; SYNC_AGAIN if
  * all of *in was taken and no line is whole; SYNC_BUSY if the buffer must
- * have n->need bytes, which is never above max + 2, nothing was lost: call
+ * have n->need bytes, which is never above max + 1, nothing was lost: call
  * sync_ndjson_set_buffer() and come again; or SYNC_ERROR if the line is
  * longer than max.
  */

@@ -48,11 +48,11 @@ void sync_sse_write_comment(sync_writer_t *w, const sync_str_t *text);
 
 /*
  * Takes the next item of a list as "a,b,-", which is what Last-Event-ID is,
- * and moves *list behind it.  *list starts as the whole header.
+ * and moves *list behind it.  *list starts as the whole header, its data not
+ * NULL; that is NULL once the last item was taken.
  *
  * Returns SYNC_OK and sets *id, without spaces around it, to no bytes for
- * "-" and for an empty item; or SYNC_DECLINED if there are no more.  An
- * empty header has no items.
+ * "-" and for an empty item; or SYNC_DECLINED if there are no more.
  */
 sync_int_t sync_sse_next_id(sync_str_t *id, sync_str_t *list);
 
