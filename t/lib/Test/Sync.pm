@@ -224,7 +224,7 @@ sub nginx_t {
 	}
 
 	my $pid = $self->spawn([ $self->_command($name, 'test.log'), '-t' ],
-		"$self->{dir}/output", truncate => 1);
+		"$self->{dir}/output", truncate => 1, leaks => 0);
 	waitpid($pid, 0);
 	my $rc = $?;
 
@@ -524,9 +524,12 @@ sub spawn {
 	$SIG{PIPE} = 'DEFAULT';
 	alarm(0);
 
+	# nginx -t leaves all it has to exit()
+
 	my $log = "log_path=$self->{dir}/sanitizer";
 
-	$ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (), $log;
+	$ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (), $log,
+		'detect_leaks=' . ($o{leaks} // 1);
 	$ENV{UBSAN_OPTIONS} = join ':', $ENV{UBSAN_OPTIONS} // (), $log,
 		'print_stacktrace=1';
 
@@ -560,7 +563,7 @@ sub _globals {
 
 	# for a binary that is started by the old one
 
-	push @lines, map { "env $_;" } grep { defined $ENV{$_} }
+	push @lines, map { "env $_;" }
 		qw/ ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS /;
 
 	return join "\n", grep { $_ ne '' } @lines;
@@ -659,9 +662,7 @@ sub _inspect {
 
 	for my $file ('error.log', 'stderr', 'output') {
 		my $text = $self->read_file($file);
-		next unless $text =~ /^(.*(?:runtime\ error:|
-			Sanitizer:).*(?:\n\s+\#.*)*)/mx;
-		push @bad, split /\n/, $1;
+		push @bad, $text =~ /^(.*(?:runtime error:|Sanitizer:).*|\s+\#\d+ .*)/mg;
 	}
 
 	push @{$self->{problems}}, @bad;
