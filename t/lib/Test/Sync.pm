@@ -533,6 +533,9 @@ sub spawn {
 	$ENV{UBSAN_OPTIONS} = join ':', $ENV{UBSAN_OPTIONS} // (), $log,
 		'print_stacktrace=1';
 
+	$ENV{LSAN_OPTIONS} //= "suppressions=$TOP/t/asan.supp"
+		. ':print_suppressions=0';
+
 	exec { $command->[0] } @$command or _exit(127);
 }
 
