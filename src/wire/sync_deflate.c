@@ -21,6 +21,7 @@
 #define SYNC_INFLATE_BITS       63
 
 
+static sync_int_t sync_inflate_finish(sync_inflate_t *i);
 static sync_int_t sync_inflate_step(sync_inflate_t *i);
 
 
@@ -132,33 +133,23 @@ sync_inflate(sync_inflate_t *i, const u_char **p, const u_char *last,
     i->z.next_out = dst;
     i->z.avail_out = size;
 
-    for ( ;; ) {
+    do {
         n = last - *p;
 
-        if (n || !fin) {
-            i->z.next_in = (u_char *) *p;
-            i->z.avail_in = (n < INT_MAX) ? n : INT_MAX;
-
-            n = i->z.avail_in;
-
-            if (sync_inflate_step(i) != SYNC_OK) {
-                return SYNC_ERROR;
-            }
-
-            n -= i->z.avail_in;
-            *p += n;
-            i->in += n;
-
-        } else {
-            i->z.next_in = (u_char *) sync_deflate_tail + i->tail;
-            i->z.avail_in = SYNC_DEFLATE_TAIL - i->tail;
-
-            if (sync_inflate_step(i) != SYNC_OK) {
-                return SYNC_ERROR;
-            }
-
-            i->tail = SYNC_DEFLATE_TAIL - i->z.avail_in;
+        if (n > INT_MAX) {
+            n = INT_MAX;
         }
+
+        i->z.next_in = (u_char *) *p;
+        i->z.avail_in = n;
+
+        if (sync_inflate_step(i) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        n -= i->z.avail_in;
+        *p += n;
+        i->in += n;
 
         n = size - i->z.avail_out;
 
@@ -170,31 +161,52 @@ sync_inflate(sync_inflate_t *i, const u_char **p, const u_char *last,
             return SYNC_BUSY;
         }
 
-        if (n == size) {
-            i->out += n;
-            return n;
-        }
-
-        if (*p == last && (!fin || i->tail == SYNC_DEFLATE_TAIL)) {
-            break;
-        }
-    }
+    } while (n < size && *p < last);
 
     i->out += n;
 
-    if (fin) {
-
-        if (!i->boundary || inflateReset(&i->z) != Z_OK) {
-            return SYNC_ERROR;
-        }
-
-        i->in = 0;
-        i->out = 0;
-        i->tail = 0;
-        i->boundary = 1;
+    if (n < size && fin && sync_inflate_finish(i) != SYNC_OK) {
+        return SYNC_ERROR;
     }
 
     return n;
+}
+
+
+/* the input was taken, and as there is room, all its output given */
+
+static sync_int_t
+sync_inflate_finish(sync_inflate_t *i)
+{
+    uInt  out;
+
+    out = i->z.avail_out;
+
+    i->z.next_in = (u_char *) sync_deflate_tail;
+    i->z.avail_in = SYNC_DEFLATE_TAIL;
+
+    do {
+        if (sync_inflate_step(i) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        /* it is the end of an empty block, nothing else */
+
+        if (i->z.avail_out != out) {
+            return SYNC_ERROR;
+        }
+
+    } while (i->z.avail_in);
+
+    if (!i->boundary || inflateReset(&i->z) != Z_OK) {
+        return SYNC_ERROR;
+    }
+
+    i->in = 0;
+    i->out = 0;
+    i->boundary = 1;
+
+    return SYNC_OK;
 }
 
 
