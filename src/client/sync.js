@@ -492,15 +492,19 @@ export class SyncClient {
 
     /*
      * No frame for long is no death: pings are below us.  What the browser
-     * tells about the network and the page is the reason to look.
+     * tells about the network and the page is the reason to look.  A network
+     * comes back for many pages at once, so they still spread a little.
      */
     #listenHints() {
+        const { reconnectBase } = this.#options;
+
         const offs = [
-            listen(globalThis, "online", () => this.#nudge()),
+            listen(globalThis, "online",
+                   () => this.#nudge(jitter(0, reconnectBase, reconnectBase))),
             listen(globalThis, "offline", () => this.#probe()),
             listen(globalThis.document, "visibilitychange", () => {
                 if (globalThis.document.visibilityState === "visible") {
-                    this.#nudge();
+                    this.#nudge(0);
                 }
             })
         ];
@@ -509,12 +513,13 @@ export class SyncClient {
     }
 
     /*
-     * The moment is good: retry now, or see whether the link still lives.
+     * The moment is good: try again, or see whether the link still lives.
      */
-    #nudge() {
+    #nudge(delay) {
         if (this.#status === "reconnecting" && this.#socket === null) {
             this.#attempt = 0;
-            this.#dial();
+            clearTimeout(this.#timer);
+            this.#timer = setTimeout(() => this.#dial(), delay);
             return;
         }
 

@@ -215,21 +215,45 @@ test("close() stops everything", async () => {
 });
 
 
-test("online: the next attempt is made now", async () => {
+test("online: the next attempt is made within the first step", async () => {
     const fire = fakeTarget(globalThis);
 
-    start();
+    start({ reconnectBase: 1000 });
+
+    for (let i = 0; i < 5; i++) {
+        await WebSocket.last.drop();
+        await clock.advance(20000);
+    }
+
     await WebSocket.last.drop();
     assert.equal(client.status, "reconnecting");
 
-    fire("online");
-    assert.equal(WebSocket.all.length, 2);
+    const { length } = WebSocket.all;
 
     fire("online");
-    assert.equal(WebSocket.all.length, 2);
+    fire("online");
+    assert.deepEqual(clock.delays, [500]);
+    await clock.advance(500);
+    assert.equal(WebSocket.all.length, length + 1);
+
+    fire("online");
+    assert.equal(WebSocket.all.length, length + 1);
     await WebSocket.last.hello();
     assert.equal(client.status, "connected");
     assert.deepEqual(clock.delays, []);
+});
+
+
+test("visible: the next attempt is made now", async () => {
+    globalThis.document = { visibilityState: "visible" };
+
+    const fire = fakeTarget(globalThis.document);
+
+    start();
+    await WebSocket.last.drop();
+    fire("visibilitychange");
+    await clock.advance(0);
+    assert.equal(WebSocket.all.length, 2);
 });
 
 
