@@ -52,9 +52,6 @@ const STABLE = 5000;            /* ms */
 /* A volatile request is dropped while more than this waits to be sent. */
 const VOLATILE_BUFFER = 65536;  /* bytes */
 
-/* Refusals of a room that asking again will not change. */
-const FINAL = /^(auth|session|room)\./;
-
 const REPLY =
     /^(sync|sync-progress|joinRoom|leaveRoom|getJoinedRooms)-(\d+)$/;
 
@@ -621,7 +618,7 @@ export class SyncClient {
         if (room.socket === this.#socket) {
             settle(room, answer);
 
-        } else if (!again || FINAL.test(answer.errorCode)) {
+        } else if (!again || !passing(answer)) {
             this.#forget(room);
             settle(room, answer);
 
@@ -1347,6 +1344,15 @@ function upsert(callbacks, request, fn) {
             callbacks.delete(route);
         }
     };
+}
+
+
+/*
+ * Refusals of a room that may not be the last word: the server is short of
+ * something, or nobody answered for the application.
+ */
+function passing({ errorCode, httpStatus }) {
+    return httpStatus >= 500 || errorCode === "room.joinBlocked";
 }
 
 

@@ -340,7 +340,7 @@ test("a room refused for now is asked for again", async () => {
     await join("r1");
     await reconnect();
     await WebSocket.last.answer("joinRoom", {
-        status: "error", message: "m", errorCode: "hook.busy", httpStatus: 400
+        status: "error", message: "m", errorCode: "hook.busy", httpStatus: 503
     });
 
     assert.equal(client.status, "connected");
@@ -349,28 +349,36 @@ test("a room refused for now is asked for again", async () => {
     assert.deepEqual(clock.delays, [500]);
 
     await clock.advance(500);
-    assert.equal(WebSocket.last.sent.length, 2);
+    await WebSocket.last.answer("joinRoom", {
+        status: "error", message: "m", errorCode: "room.joinBlocked",
+        httpStatus: 400
+    });
+    assert.deepEqual(clock.delays, [1000]);
+
+    await clock.advance(1000);
+    assert.equal(WebSocket.last.sent.length, 3);
     await WebSocket.last.answer("joinRoom", { rooms: ["r1"] });
     assert.deepEqual(gaps, [{ room: "r1", reason: "volatile", pos: null }]);
     assert.deepEqual(clock.delays, []);
 });
 
 
-test("a room refused for good is told and forgotten", async () => {
-    await WebSocket.last.hello();
-    await join("r1");
-    await reconnect();
-    await WebSocket.last.answer("joinRoom", {
-        status: "error", message: "m", errorCode: "auth.required",
-        httpStatus: 400
+for (const errorCode of ["auth.required", "board.notYours"]) {
+    test("a room refused for good is forgotten: " + errorCode, async () => {
+        await WebSocket.last.hello();
+        await join("r1");
+        await reconnect();
+        await WebSocket.last.answer("joinRoom", {
+            status: "error", message: "m", errorCode, httpStatus: 403
+        });
+
+        assert.equal(refused.length, 1);
+        assert.deepEqual(clock.delays, []);
+
+        await reconnect();
+        assert.deepEqual(WebSocket.last.sent, []);
     });
-
-    assert.equal(refused.length, 1);
-    assert.deepEqual(clock.delays, []);
-
-    await reconnect();
-    assert.deepEqual(WebSocket.last.sent, []);
-});
+}
 
 
 test("positions compare by LSN as numbers", () => {
