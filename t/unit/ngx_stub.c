@@ -12,6 +12,13 @@
 #include "ngx_stub.h"
 
 
+/* as ngx_slab.c has them for itself */
+
+#define NGX_STUB_SLAB_TYPE   3
+#define NGX_STUB_SLAB_FIRST                                                   \
+    ((uintptr_t) 1 << (sizeof(uintptr_t) * 8 - 1))
+
+
 void *__real_ngx_slab_alloc(ngx_slab_pool_t *pool, size_t size);
 void *__real_ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size);
 void *__real_ngx_slab_calloc(ngx_slab_pool_t *pool, size_t size);
@@ -163,11 +170,12 @@ ngx_stub_slab_used(ngx_slab_pool_t *pool)
         used += pool->stats[i].used;
     }
 
-    /* runs of whole pages */
+    /* runs of whole pages: the first is marked, the rest have all bits set */
 
     for (page = pool->pages; page < pool->last; page++) {
-        if ((page->prev & NGX_SLAB_PAGE_MASK) == 0
-            && (page->slab & ((uintptr_t) 1 << (sizeof(uintptr_t) * 8 - 1))))
+        if ((page->prev & NGX_STUB_SLAB_TYPE) == 0
+            && (page->slab & NGX_STUB_SLAB_FIRST)
+            && page->slab != (uintptr_t) -1)
         {
             used++;
         }
@@ -247,4 +255,11 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     va_end(args);
 
     fprintf(stderr, "# log %d: %.*s\n", (int) level, (int) (p - line), line);
+}
+
+
+void
+ngx_debug_point(void)
+{
+    abort();
 }
