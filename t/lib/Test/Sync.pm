@@ -38,7 +38,8 @@ package Test::Sync;
 #
 # Every test runs twice, with 1 and with 4 worker processes: t/tap sets
 # SYNC_WORKERS, %%GLOBALS%% obeys it.  A test that needs a certain number says
-# new(workers => 2).
+# new(workers => 2).  One that takes longer than 180 s is ended, new(timeout =>
+# 300) gives it more.
 #
 # plan(n) plans one test more, which comes at the end of the file: that nginx
 # ended, left no process behind, logged no [crit], [alert] or [emerg] but what
@@ -116,7 +117,7 @@ sub new {
 	}
 
 	$SIG{ALRM} = sub { die "the test takes too long\n" };
-	alarm($WATCHDOG * $SLOW);
+	alarm(($o{timeout} // $WATCHDOG) * $SLOW);
 
 	return $self;
 }
