@@ -6,65 +6,30 @@
 
 /*
  * Drives the demo with two pages in Chromium: board.mjs URL NGINX-PID, or
- * board.mjs URL NGINX-PID DIR to keep pictures.  Prints "ok NAME" for each
- * step that held; the first that does not ends it with status 1.
- *
- * SYNC_SLOW multiplies all timeouts, CHROMIUM names the browser.
+ * board.mjs URL NGINX-PID DIR to keep pictures.
  */
 
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { chromium } from "playwright-core";
+import { TIMEOUT, complaints, drive, held } from "./chromium.mjs";
 
 
 const [url, nginx, pictures] = process.argv.slice(2);
-const TIMEOUT = 15000 * Number(process.env.SYNC_SLOW ?? 1);
 
-const complaints = [];
-
-
-const profile = await mkdtemp(join(tmpdir(), "sync-browser-"));
-const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    viewport: { width: 1280, height: 760 },
-    hasTouch: true,
-    args: [
-        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update",
-        "--disable-sync"
-    ]
-});
-
-browser.setDefaultTimeout(TIMEOUT);
-
-try {
-    await run();
-
-} catch (e) {
-    console.log("not ok " + e.stack);
-    complaints.forEach((text) => console.log(text));
-    process.exitCode = 1;
-
-} finally {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
-}
+await drive(run);
 
 
-async function run() {
-    const a = await open("A");
+async function run(open) {
+    const a = await enter(open, "A");
 
     await a.locator("#count[data-count='1']").waitFor();
     await a.locator("#alone").waitFor();
     await picture(a, "alone");
     held("a page alone is told so");
 
-    const b = await open("B");
+    const b = await enter(open, "B");
 
     assert.deepEqual(await board(a), await board(b));
     held("both pages show the same board");
@@ -138,22 +103,9 @@ async function run() {
 }
 
 
-function held(name) {
-    console.log("ok " + name);
-}
+async function enter(open, name) {
+    const page = await open(url, name);
 
-
-async function open(name) {
-    const page = await browser.newPage();
-
-    page.on("pageerror", (e) => complaints.push(name + ": " + e.stack));
-    page.on("console", (message) => {
-        if (["error", "warning"].includes(message.type())) {
-            complaints.push(name + ": " + message.text());
-        }
-    });
-
-    await page.goto(url);
     await page.locator("#link[data-status='connected']").waitFor();
     await page.locator(".card").first().waitFor();
 
