@@ -27,7 +27,8 @@
  * that a message takes its bytes and a header and not a slab size.  LSNs
  * rise along the log; "oldest" is the LSN of the first entry kept, "top"
  * that of the last one ever appended.  A reader keeps an LSN, its cursor,
- * and reads what is above it.
+ * and reads what is above it; if that is below "trimmed" it missed some, as
+ * LSNs may have gaps of their own.
  *
  * An entry is copied out whole, header and all, and read from the copy.
  */
@@ -72,6 +73,15 @@ typedef struct {                /* in the zone, 48 bytes */
 #define sync_entry_next(e)     ((sync_entry_t *) ((u_char *) (e) + (e)->size))
 
 
+struct sync_chunk_s {           /* in the zone, 32 bytes, entries follow */
+    sync_chunk_t        *next;
+    uint32_t             size;          /* bytes, with this header */
+    uint32_t             used;          /* the same */
+    uint64_t             first;         /* LSN of its first entry */
+    uint64_t             last;          /* LSN of its last entry */
+};
+
+
 /* What to append; everything is borrowed for the call. */
 
 typedef struct {
@@ -97,6 +107,7 @@ typedef struct {                        /* in a sync_room_t */
     size_t               limit;         /* bytes kept at most */
     uint64_t             top;
     uint64_t             oldest;        /* top + 1 when there is none */
+    uint64_t             trimmed;       /* LSN of the last one freed, or 0 */
     uint32_t             nonce;         /* of top */
     uint32_t             epoch;         /* rises with each reset */
 } sync_log_t;
@@ -116,6 +127,9 @@ ngx_int_t sync_log_append_locked(sync_zone_t *z, sync_log_t *log,
 
 /* Frees entries up to and with lsn. */
 void sync_log_trim_locked(sync_zone_t *z, sync_log_t *log, uint64_t lsn);
+
+/* Frees every chunk of a log that goes itself. */
+void sync_log_free_locked(sync_zone_t *z, sync_log_t *log);
 
 /*
  * Copies whole entries above cursor into [p, p + size), as many as fit.

@@ -24,8 +24,7 @@
  */
 
 
-#define SYNC_ID_LEN   16                /* bytes */
-#define SYNC_ID_TEXT  22                /* characters, base64url */
+#define SYNC_ID_TEXT  22                /* characters of an id, base64url */
 
 
 typedef enum {
@@ -51,6 +50,10 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
 };
 
 
+/* The slot of the worker that holds the client. */
+#define sync_registry_slot(rec)  ((ngx_uint_t) (rec)->id[0] << 8 | (rec)->id[1])
+
+
 /* A copy of a record, for those who list clients. */
 
 typedef struct {
@@ -72,8 +75,8 @@ typedef struct {
 sync_record_t *sync_registry_add(sync_zone_t *z, sync_transport_e transport,
     const u_char *random, sync_str_t *user, uint64_t cookie);
 
-/* Leaves every room and frees the record. */
-void sync_registry_remove(sync_zone_t *z, sync_record_t *rec);
+/* Unlinks and frees a record that is in no room; see sync_registry_remove(). */
+void sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec);
 
 /* The record with this id, or NULL; good while the lock is held. */
 sync_record_t *sync_registry_lookup_locked(sync_zone_t *z, const u_char *id);
@@ -91,10 +94,6 @@ ngx_int_t sync_registry_info(sync_zone_t *z, const u_char *id,
  */
 ngx_uint_t sync_registry_page(sync_zone_t *z, uint32_t *bucket,
     sync_record_info_t *info, ngx_uint_t n);
-
-/* Frees what a dead slot left; at most n buckets from *bucket on a call. */
-void sync_registry_reap_locked(sync_zone_t *z, ngx_uint_t slot,
-    uint32_t *bucket, ngx_uint_t n);
 
 /* Ids as text: base64url without padding. */
 void sync_registry_print_id(u_char *text, const u_char *id);

@@ -48,6 +48,7 @@ struct sync_interest_s {                /* in the zone, 64 bytes */
     uint32_t             epoch;         /* of the log when last read */
     uint16_t             slot;
     uint8_t              queued;        /* in the dirty queue */
+    uint8_t              held;          /* and is not to be */
 };
 
 
@@ -69,7 +70,7 @@ struct sync_room_s {                    /* in the zone, and its name after */
     ngx_queue_t          members;
     ngx_queue_t          idle;          /* while it has no members */
     sync_log_t           log;
-    uint64_t             seen;          /* ms, last join or publish */
+    uint64_t             seen;          /* ms, last leave or publish */
     uint32_t             ttl;           /* s to live without members */
     uint32_t             hash;
     uint32_t             nmembers;
@@ -143,6 +144,10 @@ ngx_int_t sync_room_join(sync_zone_t *z, sync_str_t *name,
 void sync_room_leave(sync_zone_t *z, sync_member_t *m);
 void sync_room_leave_locked(sync_zone_t *z, sync_member_t *m);
 
+/* Leaves every room and frees the record. */
+void sync_registry_remove(sync_zone_t *z, sync_record_t *rec);
+void sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec);
+
 /*
  * Appends a message to the room, and to patterns that match it, marks it
  * dirty for each worker with members and gathers those to be woken.  room
@@ -160,7 +165,8 @@ ngx_int_t sync_room_publish(sync_zone_t *z, sync_str_t *name,
 
 /*
  * Appends to the host's own room, which every worker reads.  p->receivers
- * is 0.  Returns SYNC_OK or SYNC_BUSY.
+ * is 0.  Returns SYNC_OK or SYNC_BUSY.  The room belongs to the first worker
+ * that takes a slot; before, there is nobody to hear.
  */
 ngx_int_t sync_room_announce(sync_zone_t *z, sync_message_t *m,
     sync_published_t *p);
@@ -174,6 +180,13 @@ ngx_int_t sync_room_announce(sync_zone_t *z, sync_message_t *m,
  * have taken, but for stalled ones, are freed.
  */
 ngx_int_t sync_room_take(sync_zone_t *z, sync_take_t *t);
+
+/*
+ * While an interest of this worker is held, its room is not taken from; what
+ * comes meanwhile is found by the first look after it is let go.
+ */
+void sync_room_hold(sync_zone_t *z, sync_interest_t *interest,
+    ngx_uint_t hold);
 
 /* Members of a room by name, all workers; 0 if there is no such room. */
 ngx_uint_t sync_room_count(sync_zone_t *z, sync_str_t *name);
@@ -213,16 +226,54 @@ ngx_uint_t sync_room_of(sync_zone_t *z, const u_char *id,
 void sync_room_expire(sync_zone_t *z);
 
 /*
- * A sync_zone_mend_pt: relinks the stamped room's and worker's queues
- * along their next pointers, recounts, and resets the room's log.
+ * A sync_zone_mend_pt: relinks what is stamped along its next pointers,
+ * recounts, and resets the room's log.  The dead holder's slot is marked as
+ * dead; its own counts may be wrong until it is reaped.
  */
 void sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp);
 
 /*
- * Verifies every link and count of the zone; NULL, or what is wrong.  For
- * tests: the caller holds the lock, and it walks everything.
+ * Verifies every link and count of the zone; NULL, or what is wrong.  *lost
+ * is the number of bytes in use that nothing leads to.  For tests: the
+ * caller holds the lock, and it walks everything.
  */
-const char *sync_room_check(sync_zone_t *z);
+const char *sync_room_check(sync_zone_t *z, size_t *lost);
+
+
+/* For the stores alone; the caller holds the lock. */
+
+sync_room_t *sync_room_lookup_locked(sync_zone_t *z, sync_str_t *name);
+
+/* A new room, linked to nothing; or NULL. */
+sync_room_t *sync_room_create_locked(sync_zone_t *z, sync_str_t *name,
+    sync_room_rule_t *rule);
+
+/* Links it, as one without members; the room must be stamped. */
+void sync_room_add_locked(sync_zone_t *z, sync_room_t *room);
+
+/* Unlinks a room that has no members, and frees it. */
+void sync_room_destroy_locked(sync_zone_t *z, sync_room_t *room);
+
+sync_interest_t *sync_room_interest_locked(sync_room_t *room,
+    ngx_uint_t slot);
+
+/* A new interest, linked to nothing, that has read all there is; or NULL. */
+sync_interest_t *sync_room_create_interest_locked(sync_zone_t *z,
+    sync_room_t *room, ngx_uint_t slot, uint64_t cookie);
+
+/* Unlinks it from everything and frees it; its room must be stamped. */
+void sync_room_drop_interest_locked(sync_zone_t *z, sync_interest_t *in);
+
+/* Puts it in its worker's queue, or takes it off. */
+void sync_room_queue_locked(sync_zone_t *z, sync_interest_t *in);
+void sync_room_unqueue_locked(sync_zone_t *z, sync_interest_t *in);
+
+/* Frees what all workers have read of a volatile room. */
+void sync_room_trim_locked(sync_zone_t *z, sync_room_t *room);
+
+/* The client's membership in the room, or NULL. */
+sync_member_t *sync_room_member_locked(sync_record_t *rec,
+    sync_room_t *room);
 
 
 #endif /* _SYNC_ROOM_H_INCLUDED_ */

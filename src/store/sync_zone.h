@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_base.h>
+#include <sync_heap.h>
 
 
 /*
@@ -20,6 +21,7 @@
  *                                   +-- rooms[]     hash, sync_room.h
  *                                   +-- records[]   hash, sync_registry.h
  *                                   +-- host        the room of this host
+ *                                   `-- heap        memory, sync_heap.h
  *
  * There is one lock, the slab pool's mutex, as nginx frees only that one
  * when a worker dies with it.  It is held for microseconds: under it there
@@ -29,7 +31,8 @@
  * prepared first and linked by one store; of a doubly linked queue only the
  * next pointers are trusted.  The stamp says what its holder is about to
  * change; it is zero while the lock is free.  The next holder that finds
- * it set mends exactly that, and resets that room's log.
+ * it set mends exactly that, and resets that room's log.  The slab pool is
+ * asked for memory once, as its own lists would not survive that.
  *
  * The zone outlives reloads with the same name and size.  Pointers inside
  * it are plain, as all workers are forked from a master that mapped it
@@ -39,6 +42,8 @@
 
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
+#define SYNC_ZONE_VERSION  1            /* of the layout of what is in it */
+#define SYNC_ID_LEN        16           /* bytes of a client's id */
 
 
 typedef struct sync_zone_s       sync_zone_t;
@@ -53,7 +58,8 @@ typedef struct sync_chunk_s      sync_chunk_t;
 
 /*
  * Counters: one set a slot, written by its worker alone and without the
- * lock; a slot given back adds its set to the zone's own.
+ * lock; a slot given back adds its set to the zone's own.  FULL, RESETS and
+ * REAPED are counted by the stores, the others by who calls them.
  */
 
 typedef enum {
@@ -77,6 +83,7 @@ typedef enum {
     SYNC_COUNT_HOOKS,               /* calls started */
     SYNC_COUNT_HOOK_FAILURES,
     SYNC_COUNT_HOOK_BUSY,           /* calls refused, the queue being full */
+    SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
     SYNC_COUNT_FULL,                /* allocations the zone had no room for */
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
     SYNC_COUNT_REAPED,              /* slots of dead workers */
@@ -85,24 +92,49 @@ typedef enum {
 } sync_counter_e;
 
 
-/* What the holder of the lock is changing; all zero when it changes nothing. */
+/* A worker's slot, see sync_worker.h. */
+
+struct sync_worker_s {                  /* in the zone, SYNC_WORKERS_MAX */
+    ngx_pid_t            pid;           /* 0: free */
+    uint32_t             incarnation;
+    int32_t              fd;            /* eventfd, the same in all, or -1 */
+    uint64_t             started;       /* of the process, clock ticks */
+    ngx_atomic_t         woken;
+    ngx_atomic_t         beat;          /* ms, by the owner's slow tick */
+    unsigned             exiting:1;     /* drains: takes no new clients */
+    unsigned             dead:1;        /* being reaped */
+    uint32_t             nclients;
+    uint32_t             nmembers;
+    ngx_queue_t          dirty;         /* of sync_interest_t */
+    sync_interest_t     *host;          /* in the host's own room */
+    uint64_t             counters[SYNC_COUNT_MAX];
+};
+
+
+/*
+ * What the holder of the lock is changing; all zero when it changes nothing.
+ * Whatever a field points to is not freed before the field is cleared.
+ */
 
 typedef struct {
     ngx_pid_t            pid;           /* the holder's, 0: lock is free */
-    sync_room_t         *room;          /* its members, interests or log */
-    sync_worker_t       *worker;        /* its dirty queue */
+    sync_room_t         *room;          /* its links, interests or log */
+    sync_member_t       *member;        /* comes to its room, or leaves it */
+    sync_interest_t     *interest;      /* comes to the dirty queue, or ... */
 } sync_stamp_t;
 
 
 struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             version;       /* of this layout */
     uint32_t             nworkers;      /* slots that have an eventfd */
+    uint32_t             generation;    /* of the configuration */
 
     sync_stamp_t         stamp;
 
     uint32_t             mask;          /* of both hashes: buckets - 1 */
     sync_room_t        **rooms;
     sync_record_t      **records;
+    uint64_t             key[2];        /* of sync_zone_hash() */
     ngx_uint_t           nrooms;
     ngx_uint_t           nclients;
     ngx_uint_t           nmembers;
@@ -112,12 +144,15 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_room_t         *host;          /* every worker reads it */
     ngx_queue_t          idle;          /* rooms without members, for expiry */
 
+    sync_heap_t          heap;
+    size_t               lost;          /* bytes of logs that were reset */
+
     uint64_t             counters[SYNC_COUNT_MAX];      /* of slots given up */
     sync_worker_t       *workers;       /* SYNC_WORKERS_MAX of them */
 };
 
 
-/* Mends what *stamp says, under the lock.  Set by the files above. */
+/* Mends what *stamp says, under the lock: sync_room_mend(). */
 typedef void (*sync_zone_mend_pt)(sync_zone_t *z, sync_stamp_t *stamp);
 
 
@@ -126,7 +161,7 @@ struct sync_zone_s {                    /* one a process and zone */
     ngx_slab_pool_t     *shpool;
     sync_worker_t       *self;          /* this worker's slot, or NULL */
     ngx_str_t            name;
-    sync_zone_mend_pt    mend;
+    sync_zone_mend_pt    mend;          /* set before the first lock */
     uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */
 };
 
@@ -151,21 +186,32 @@ void sync_zone_lock(sync_zone_t *z);
 void sync_zone_unlock(sync_zone_t *z);
 
 /*
- * Memory of the zone; NULL if there is none left, which is counted and is
- * an ordinary answer.  The caller holds the lock.
+ * Memory of the zone, not cleared; NULL if there is none left, which is
+ * counted and is an ordinary answer.  The caller holds the lock.
  */
 void *sync_zone_alloc_locked(sync_zone_t *z, size_t size);
 void sync_zone_free_locked(sync_zone_t *z, void *p);
 
-/* Bytes: of the zone, and of its pages that are free now. */
+/* Bytes: of the zone, and of its memory that is free now. */
 size_t sync_zone_size(sync_zone_t *z);
 size_t sync_zone_unused(sync_zone_t *z);
 
 /* Sums the slots' counters and the zone's own into sum[SYNC_COUNT_MAX]. */
 void sync_zone_counters(sync_zone_t *z, uint64_t *sum);
 
-/* A pseudo random 32-bit hash of a name, the same in all workers. */
-uint32_t sync_zone_hash(const u_char *data, size_t len);
+/*
+ * A hash of a name, the same in all workers; who does not know the zone's
+ * key cannot make up names that collide.
+ */
+uint32_t sync_zone_hash(sync_zone_t *z, const u_char *data, size_t len);
+
+/*
+ * Queues that survive their writer: along the next pointers they are right
+ * at any instant.  sync_zone_queue_mend() makes the prev pointers follow.
+ */
+void sync_zone_queue_add(ngx_queue_t *h, ngx_queue_t *q);
+void sync_zone_queue_remove(ngx_queue_t *q);
+void sync_zone_queue_mend(ngx_queue_t *h);
 
 
 /* Counts n more of what; no lock; only in the worker that owns the slot. */

@@ -1,0 +1,383 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_room.h>
+
+
+/*
+ *     publish --> append to the log --> interests of all workers --> wake
+ *                                           | (dirty queue)
+ *     take    <-- copy from the log <-------' of this one
+ *
+ * An interest is in its worker's queue while there may be something above
+ * its cursor, so that to look in the queue is to look everywhere.
+ */
+
+
+static ngx_int_t sync_room_append(sync_zone_t *z, sync_room_t *room,
+    sync_message_t *m);
+static void sync_room_announce_to(sync_zone_t *z, sync_room_t *room,
+    sync_published_t *p);
+static ngx_int_t sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
+    sync_room_t *room, sync_message_t *m, sync_published_t *p);
+static sync_room_t *sync_room_pattern(sync_zone_t *z, sync_str_t *name,
+    size_t len);
+static uint32_t sync_room_receivers(sync_zone_t *z, sync_room_t *room,
+    sync_message_t *m);
+static ngx_int_t sync_room_take_from(sync_zone_t *z, sync_interest_t *in,
+    sync_take_t *t);
+
+
+ngx_int_t
+sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
+    sync_room_rule_t *rule, sync_message_t *m, sync_published_t *p)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  new;
+
+    p->lsn = 0;
+    p->nonce = 0;
+    p->receivers = 0;
+    p->wake.n = 0;
+
+    sync_zone_lock(z);
+
+    if (room == NULL) {
+        room = sync_room_lookup_locked(z, name);
+    }
+
+    new = (room == NULL && rule && rule->history);
+
+    if (new) {
+        room = sync_room_create_locked(z, name, rule);
+
+        if (room == NULL) {
+            sync_zone_unlock(z);
+            return SYNC_BUSY;
+        }
+    }
+
+    rc = SYNC_DECLINED;
+
+    if (room) {
+        rc = sync_room_append(z, room, m);
+
+        p->lsn = room->log.top;
+        p->nonce = room->log.nonce;
+
+        if (rc != SYNC_OK) {
+
+            if (new) {
+                sync_zone_free_locked(z, room);
+            }
+
+            sync_zone_unlock(z);
+
+            return (rc == SYNC_DECLINED) ? SYNC_ERROR : rc;
+        }
+
+        if (new) {
+            sync_room_add_locked(z, room);
+        }
+
+        p->receivers = sync_room_receivers(z, room, m);
+        sync_room_announce_to(z, room, p);
+    }
+
+    if (z->sh->npatterns
+        && sync_room_publish_patterns(z, name, room, m, p) == SYNC_OK)
+    {
+        rc = SYNC_OK;
+    }
+
+    sync_zone_unlock(z);
+
+    return rc;
+}
+
+
+/*
+ * If there is no memory, a volatile room gives up its own oldest messages;
+ * who has not read them will be told how many.
+ */
+
+static ngx_int_t
+sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
+{
+    ngx_int_t    rc;
+    sync_log_t  *log;
+
+    log = &room->log;
+
+    z->sh->stamp.room = room;
+    sync_heap_order();
+
+    rc = sync_log_append_locked(z, log, m);
+
+    if (rc == SYNC_BUSY && room->history == 0) {
+
+        sync_room_trim_locked(z, room);
+
+        rc = sync_log_append_locked(z, log, m);
+
+        while (rc == SYNC_BUSY && log->count) {
+            sync_log_trim_locked(z, log, log->head->last);
+
+            rc = sync_log_append_locked(z, log, m);
+        }
+    }
+
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+
+    room->seen = ngx_current_msec;
+
+    while (room->history && log->count > room->history) {
+        sync_log_trim_locked(z, log, log->oldest);
+    }
+
+    return SYNC_OK;
+}
+
+
+/* Puts the room's interests in their workers' queues. */
+
+static void
+sync_room_announce_to(sync_zone_t *z, sync_room_t *room, sync_published_t *p)
+{
+    sync_interest_t  *in;
+
+    for (in = room->interests; in; in = in->next) {
+
+        if (in->held) {
+            continue;
+        }
+
+        sync_room_queue_locked(z, in);
+        sync_worker_mark_locked(z, in->slot, &p->wake);
+    }
+}
+
+
+static ngx_int_t
+sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
+    sync_room_t *room, sync_message_t *m, sync_published_t *p)
+{
+    size_t           len;
+    ngx_int_t        rc;
+    sync_room_t     *pattern;
+    sync_message_t   message;
+
+    rc = SYNC_DECLINED;
+
+    for (len = 0; len <= name->len && len < SYNC_NAME_MAX; len++) {
+
+        if (z->sh->patterns[len + 1] == 0) {
+            continue;
+        }
+
+        pattern = sync_room_pattern(z, name, len);
+
+        if (pattern == NULL || pattern == room) {
+            continue;
+        }
+
+        message = *m;
+        message.subject = *name;
+        message.lsn = 0;
+
+        /* the room's own log has it, so this one's lack is only counted */
+
+        if (sync_room_append(z, pattern, &message) != SYNC_OK) {
+            continue;
+        }
+
+        p->receivers += sync_room_receivers(z, pattern, m);
+        sync_room_announce_to(z, pattern, p);
+
+        rc = SYNC_OK;
+    }
+
+    return rc;
+}
+
+
+/* The room of the pattern that is the first len bytes of the name and '*'. */
+
+static sync_room_t *
+sync_room_pattern(sync_zone_t *z, sync_str_t *name, size_t len)
+{
+    sync_str_t  s;
+    u_char      pattern[SYNC_NAME_MAX];
+
+    ngx_memcpy(pattern, name->data, len);
+    pattern[len] = '*';
+
+    s.data = pattern;
+    s.len = len + 1;
+
+    return sync_room_lookup_locked(z, &s);
+}
+
+
+/* The room's members, less those that must not get the message. */
+
+static uint32_t
+sync_room_receivers(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
+{
+    uint32_t        n;
+    uint16_t        i;
+    sync_record_t  *rec;
+
+    n = room->nmembers;
+
+    for (i = 0; i < m->nexcept; i++) {
+
+        rec = sync_registry_lookup_locked(z, m->except
+                                             + (size_t) i * SYNC_ID_LEN);
+
+        if (rec && sync_room_member_locked(rec, room)) {
+            n--;
+        }
+    }
+
+    return n;
+}
+
+
+ngx_int_t
+sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
+{
+    ngx_int_t     rc;
+    sync_room_t  *room;
+
+    p->lsn = 0;
+    p->nonce = 0;
+    p->receivers = 0;
+    p->wake.n = 0;
+
+    rc = SYNC_OK;
+    m->lsn = 0;
+
+    sync_zone_lock(z);
+
+    room = z->sh->host;
+
+    if (room && room->interests) {
+
+        rc = sync_room_append(z, room, m);
+
+        if (rc == SYNC_OK) {
+            p->lsn = room->log.top;
+            p->nonce = room->log.nonce;
+
+            sync_room_announce_to(z, room, p);
+        }
+    }
+
+    sync_zone_unlock(z);
+
+    return rc;
+}
+
+
+ngx_int_t
+sync_room_take(sync_zone_t *z, sync_take_t *t)
+{
+    ngx_int_t         rc;
+    ngx_queue_t      *h;
+    sync_interest_t  *in;
+
+    h = &z->self->dirty;
+    rc = SYNC_DECLINED;
+
+    sync_zone_lock(z);
+
+    /* an interest in the queue may have no news, if its log was trimmed */
+
+    while (rc == SYNC_DECLINED && ngx_queue_head(h) != h) {
+
+        in = ngx_queue_data(ngx_queue_head(h), sync_interest_t, dirty);
+
+        rc = sync_room_take_from(z, in, t);
+
+        if (rc == SYNC_AGAIN) {
+            break;
+        }
+
+        sync_room_unqueue_locked(z, in);
+
+        if (t->more) {
+            sync_room_queue_locked(z, in);
+        }
+
+        sync_room_trim_locked(z, in->room);
+    }
+
+    sync_zone_unlock(z);
+
+    return rc;
+}
+
+
+static ngx_int_t
+sync_room_take_from(sync_zone_t *z, sync_interest_t *in, sync_take_t *t)
+{
+    ssize_t      n;
+    uint64_t     cursor;
+    sync_log_t  *log;
+
+    log = &in->room->log;
+
+    cursor = ngx_max(in->cursor, log->trimmed);
+
+    t->last = cursor;
+    t->more = 0;
+
+    n = sync_log_read_locked(log, cursor, t->buf, t->size, &t->last,
+                             &t->need);
+    if (n == SYNC_AGAIN) {
+        return SYNC_AGAIN;
+    }
+
+    t->cookie = in->cookie;
+    t->len = n;
+    t->first = in->cursor;
+    t->lost = cursor - in->cursor;
+    t->reset = (in->epoch != log->epoch);
+    t->more = (t->last < log->top);
+
+    in->cursor = t->last;
+    in->epoch = log->epoch;
+
+    return (t->len || t->lost || t->reset) ? SYNC_OK : SYNC_DECLINED;
+}
+
+
+void
+sync_room_hold(sync_zone_t *z, sync_interest_t *interest, ngx_uint_t hold)
+{
+    sync_zone_lock(z);
+
+    if (hold) {
+        sync_room_unqueue_locked(z, interest);
+        interest->held = 1;
+
+    } else {
+        interest->held = 0;
+
+        if (interest->cursor < interest->room->log.top
+            || interest->epoch != interest->room->log.epoch)
+        {
+            sync_room_queue_locked(z, interest);
+        }
+    }
+
+    sync_zone_unlock(z);
+}
