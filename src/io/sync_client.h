@@ -125,7 +125,8 @@ struct sync_client_s {
     ngx_queue_t                   wheel;
     uint32_t                      queued;   /* bytes in out */
     uint32_t                      due;      /* tick of the wheel */
-    uint32_t                      mark;     /* the fanout's, see there */
+    uint32_t                      seat;     /* the fanout's, see there */
+    uint32_t                      mark;
 
     uint8_t                       dialect;  /* sync_dialect_e */
     uint8_t                       state;    /* the transport's */
@@ -158,8 +159,9 @@ sync_client_t *sync_client_create(ngx_connection_t *c,
     sync_client_conf_t *conf);
 
 /*
- * Tells the floor above that the client is closing, if that was not done;
- * drops its output and timer.  For transports.
+ * Tells the floor above that the client is closing, if that was not done:
+ * from now on it takes only what the transport queues itself.  Output and
+ * timer stay.  For transports.
  */
 void sync_client_closed(sync_client_t *c);
 
@@ -212,8 +214,12 @@ void sync_client_flush(sync_client_t *c);
 /* The client's address; addr must hold NGX_SOCKADDR_STRLEN bytes. */
 size_t sync_client_address(sync_client_t *c, u_char *addr);
 
-/* Clients of this worker that are not closing. */
+/* Clients of this worker that are not closing; all that still have memory. */
 ngx_uint_t sync_client_count(void);
+ngx_uint_t sync_client_alive(void);
+
+/* What the end of a turn does, at once: for a process that exits. */
+void sync_client_finish(void);
 
 /*
  * Closes up to n clients of this worker that are not closing; returns how

@@ -36,8 +36,9 @@ typedef struct {
 
 /*
  * In the master, for each new configuration: makes the eventfds that the
- * zone's slots lack, up to n of them.  Slots of a zone that is not the last
- * one's are let go.  Returns SYNC_OK, or SYNC_ERROR with the log written.
+ * zone's slots lack, up to n of them, and raises the zone's generation, by
+ * which a worker tells a reload from a stop.  Returns SYNC_OK, or SYNC_ERROR
+ * with the log written.
  */
 ngx_int_t sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n);
 
@@ -51,7 +52,10 @@ ngx_int_t sync_wake_listen(ngx_cycle_t *cycle, sync_zone_t *z,
 /* Lets go of the connection and the tick. */
 void sync_wake_done(void);
 
-/* Wakes the slots of the set; this worker looks by a posted event. */
+/*
+ * Wakes the slots of the set.  This worker itself looks in its next turn, so
+ * that all that is published in one turn is delivered together.
+ */
 void sync_wake_send(sync_zone_t *z, sync_wake_set_t *wake);
 
 /* Looks at the end of this turn, or, if next, at the start of the next. */

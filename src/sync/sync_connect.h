@@ -28,19 +28,11 @@
 ngx_int_t sync_connect_websocket(ngx_http_request_t *r, sync_settings_t *s);
 ngx_int_t sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s);
 
-/*
- * The worker's life: init in init_process (claims a slot, listens), the
- * rest when it exits at once.  Nothing happens if main->zone is NULL.
- */
-ngx_int_t sync_connect_init_worker(ngx_cycle_t *cycle,
-    sync_main_settings_t *main);
-void sync_connect_exit_worker(ngx_cycle_t *cycle);
+/* The client's user: borrowed, empty if there is none. */
+void sync_connect_user(sync_client_t *c, sync_str_t *user);
 
 /* The id, as text, of the client that a request became; or NULL. */
 sync_str_t *sync_connect_id(ngx_http_request_t *r);
-
-/* SYNC_OK, or SYNC_BUSY while this worker has no slot: answer 503. */
-ngx_int_t sync_connect_ready(void);
 
 
 #endif /* _SYNC_CONNECT_H_INCLUDED_ */

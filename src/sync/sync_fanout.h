@@ -42,6 +42,12 @@ ngx_int_t sync_fanout_init_worker(sync_main_settings_t *main);
 uint64_t sync_fanout_host_cookie(void);
 
 /*
+ * Has the client, which has a record, hear what is said to all.  Returns
+ * SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_fanout_enter(sync_client_t *c);
+
+/*
  * Makes the client a member of the room.  Returns SYNC_OK, SYNC_DECLINED if
  * it is a member already, SYNC_BUSY if the zone is full, or SYNC_ERROR
  * (memory).  No hook is asked, no rule looked at.
@@ -51,8 +57,8 @@ ngx_int_t sync_fanout_join(sync_client_t *c, sync_str_t *name);
 /* Returns SYNC_OK, or SYNC_DECLINED if the client is not a member. */
 ngx_int_t sync_fanout_leave(sync_client_t *c, sync_str_t *name);
 
-/* Leaves all rooms: for a client that closes. */
-void sync_fanout_leave_all(sync_client_t *c);
+/* Leaves all rooms, and hears nothing any more: for a client that closes. */
+void sync_fanout_exit(sync_client_t *c);
 
 /* Whether the client is a member. */
 ngx_uint_t sync_fanout_is_member(sync_client_t *c, sync_str_t *name);

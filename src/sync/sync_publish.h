@@ -31,6 +31,10 @@ typedef struct {
 
 #define SYNC_EXCEPT_MAX  256
 
+/* receivers of a pattern are not counted */
+
+#define SYNC_PUBLISH_UNCOUNTED  ((ngx_uint_t) -1)
+
 
 typedef struct {
     uint64_t             lsn;

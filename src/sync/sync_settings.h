@@ -86,7 +86,10 @@ typedef struct {
 #define sync_settings(c)  ((sync_settings_t *) (c)->conf)
 
 
-/* The first rule that matches the room. */
+/*
+ * The first rule that matches the room; for a name that ends in "*", a
+ * subscription, the strictest of those that match rooms it would hear.
+ */
 sync_rule_t *sync_settings_rule(sync_main_settings_t *main, sync_str_t *room);
 
 

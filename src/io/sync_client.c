@@ -1,0 +1,767 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sync_client.h>
+#include <sync_worker.h>
+#include <sync_ws.h>
+
+
+#define SYNC_WHEEL_SIZE   1024          /* buckets */
+#define SYNC_WHEEL_TICK   32            /* ms */
+
+#define SYNC_CLIENT_IOVS  64
+#define SYNC_CLIENT_TLS   16384         /* bytes a record */
+
+#define SYNC_CLIENT_OUTS  16384         /* spans kept for re-use */
+
+
+typedef struct {
+    sync_zone_t    *zone;
+
+    ngx_queue_t     wheel[SYNC_WHEEL_SIZE];
+    ngx_queue_t     untimed;            /* clients with no timer */
+    uint32_t        tick;               /* up to where the wheel has run */
+    uint32_t        armed;              /* tick the timer is set to */
+    ngx_uint_t      sweep;              /* bucket to drain from */
+    ngx_event_t     timer;
+
+    ngx_queue_t     flush;
+    ngx_queue_t     dead;               /* to be freed, by c->flush */
+    ngx_event_t     turn;               /* flushes and frees */
+
+    sync_out_t     *outs;
+    ngx_uint_t      nouts;
+
+    ngx_uint_t      nclients;
+    ngx_uint_t      nalive;             /* closing ones too */
+    size_t          queued;
+
+    unsigned        ready:1;
+} sync_client_worker_t;
+
+
+static ngx_int_t sync_client_append(sync_client_t *c, sync_run_t *run,
+    uint32_t pos, uint32_t last);
+static void sync_client_shift(sync_client_t *c, size_t n);
+static ssize_t sync_client_writev(sync_client_t *c);
+static ssize_t sync_client_write_tls(sync_client_t *c);
+static void sync_client_turn_handler(ngx_event_t *ev);
+static void sync_client_wheel_handler(ngx_event_t *ev);
+static void sync_client_wheel_bucket(ngx_queue_t *bucket, uint32_t now);
+static void sync_client_wheel_arm(void);
+static ngx_uint_t sync_client_close_queue(ngx_queue_t *queue, ngx_uint_t n,
+    ngx_uint_t code, const char *reason);
+
+
+static sync_client_worker_t  sync_client_worker;
+
+
+#define sync_client_ticks(ms)  ((uint32_t) ((ms) / SYNC_WHEEL_TICK))
+
+
+void
+sync_client_init_worker(sync_zone_t *z)
+{
+    ngx_uint_t             i;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    ngx_memzero(w, sizeof(sync_client_worker_t));
+
+    for (i = 0; i < SYNC_WHEEL_SIZE; i++) {
+        ngx_queue_init(&w->wheel[i]);
+    }
+
+    ngx_queue_init(&w->untimed);
+    ngx_queue_init(&w->flush);
+    ngx_queue_init(&w->dead);
+
+    w->zone = z;
+    w->tick = sync_client_ticks(ngx_current_msec);
+
+    w->timer.handler = sync_client_wheel_handler;
+    w->timer.log = ngx_cycle->log;
+    w->timer.cancelable = 1;
+
+    w->turn.handler = sync_client_turn_handler;
+    w->turn.log = ngx_cycle->log;
+
+    w->ready = 1;
+}
+
+
+sync_client_t *
+sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
+    const sync_client_handler_t *handler, sync_client_conf_t *conf)
+{
+    size_t          size;
+    sync_client_t  *c;
+
+    if (!sync_client_worker.ready) {
+        return NULL;
+    }
+
+    size = offsetof(sync_client_t, sockaddr) + cn->socklen;
+
+    c = ngx_alloc(size, cn->log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(c, size);
+
+    c->connection = cn;
+    c->ops = ops;
+    c->handler = handler;
+    c->conf = conf;
+    c->out_last = &c->out;
+    c->socklen = (uint8_t) cn->socklen;
+    ngx_memcpy(c->sockaddr, cn->sockaddr, cn->socklen);
+
+    ngx_queue_insert_tail(&sync_client_worker.untimed, &c->wheel);
+
+    sync_client_worker.nclients++;
+    sync_client_worker.nalive++;
+
+    return c;
+}
+
+
+void
+sync_client_closed(sync_client_t *c)
+{
+    c->closing = 1;
+
+    if (c->closed) {
+        return;
+    }
+
+    c->closed = 1;
+    sync_client_worker.nclients--;
+
+    c->handler->closed(c);
+}
+
+
+void
+sync_client_destroy(sync_client_t *c)
+{
+    sync_client_closed(c);
+
+    sync_client_shift(c, c->queued);
+
+    ngx_queue_remove(&c->wheel);
+
+    if (c->flushing) {
+        ngx_queue_remove(&c->flush);
+    }
+
+    sync_client_worker.nalive--;
+
+    ngx_queue_insert_tail(&sync_client_worker.dead, &c->flush);
+    ngx_post_event(&sync_client_worker.turn, &ngx_posted_events);
+}
+
+
+ngx_int_t
+sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
+    uint32_t last)
+{
+    if (c->closing) {
+        return SYNC_ERROR;
+    }
+
+    if (c->queued + (last - pos) > c->conf->queue) {
+
+        /* a fast client may get more than that in one turn */
+
+        if (!c->waiting && c->out) {
+            c->ops->write(c);
+        }
+
+        if (c->closing) {
+            return SYNC_ERROR;
+        }
+
+        if (c->queued + (last - pos) > c->conf->queue && c->out) {
+            return SYNC_BUSY;
+        }
+    }
+
+    return sync_client_append(c, run, pos, last);
+}
+
+
+ngx_int_t
+sync_client_queue_control(sync_client_t *c, sync_run_t *run)
+{
+    return sync_client_append(c, run, 0, run->len);
+}
+
+
+static ngx_int_t
+sync_client_append(sync_client_t *c, sync_run_t *run, uint32_t pos,
+    uint32_t last)
+{
+    sync_out_t            *out;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    if (w->outs) {
+        out = w->outs;
+        w->outs = out->next;
+        w->nouts--;
+
+    } else {
+        out = ngx_alloc(sizeof(sync_out_t), ngx_cycle->log);
+        if (out == NULL) {
+            return SYNC_ERROR;
+        }
+    }
+
+    out->next = NULL;
+    out->run = run;
+    out->pos = pos;
+    out->last = last;
+
+    sync_run_ref(run);
+
+    *c->out_last = out;
+    c->out_last = &out->next;
+
+    c->queued += last - pos;
+    w->queued += last - pos;
+
+    sync_client_flush(c);
+
+    return SYNC_OK;
+}
+
+
+void
+sync_client_flush(sync_client_t *c)
+{
+    sync_client_worker_t  *w;
+
+    if (c->flushing || c->waiting) {
+        return;
+    }
+
+    w = &sync_client_worker;
+
+    c->flushing = 1;
+    ngx_queue_insert_tail(&w->flush, &c->flush);
+
+    ngx_post_event(&w->turn, &ngx_posted_events);
+}
+
+
+/* Takes n bytes off the front of the output. */
+
+static void
+sync_client_shift(sync_client_t *c, size_t n)
+{
+    size_t                 size;
+    sync_out_t            *out;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    c->queued -= n;
+    w->queued -= n;
+
+    while (c->out) {
+        out = c->out;
+        size = out->last - out->pos;
+
+        if (n < size) {
+            out->pos += n;
+            return;
+        }
+
+        n -= size;
+
+        c->out = out->next;
+        sync_run_unref(out->run);
+
+        if (w->nouts < SYNC_CLIENT_OUTS) {
+            out->next = w->outs;
+            w->outs = out;
+            w->nouts++;
+
+        } else {
+            ngx_free(out);
+        }
+    }
+
+    c->out_last = &c->out;
+}
+
+
+void
+sync_client_drop_output(sync_client_t *c)
+{
+    uint32_t     i, start, end;
+    sync_out_t  *first, *rest;
+
+    first = c->out;
+
+    if (first == NULL) {
+        return;
+    }
+
+    /* the message that is on its way stays in full, but no more of the run */
+
+    start = 0;
+    end = first->pos;
+
+    for (i = 0; i < first->run->n; i++) {
+        if (first->pos <= first->run->ends[i]) {
+            end = first->pos > start ? first->run->ends[i] : first->pos;
+            break;
+        }
+
+        start = first->run->ends[i];
+    }
+
+    if (end > first->last) {
+        end = first->last;
+    }
+
+    rest = first->next;
+    first->next = NULL;
+    c->out_last = &first->next;
+
+    c->queued -= first->last - end;
+    sync_client_worker.queued -= first->last - end;
+    first->last = end;
+
+    while (rest) {
+        first = rest->next;
+
+        c->queued -= rest->last - rest->pos;
+        sync_client_worker.queued -= rest->last - rest->pos;
+
+        sync_run_unref(rest->run);
+        ngx_free(rest);
+
+        rest = first;
+    }
+
+    if (c->out->pos == c->out->last) {
+        sync_client_shift(c, 0);
+    }
+}
+
+
+void
+sync_client_write(sync_client_t *c)
+{
+    ssize_t            n;
+    ngx_connection_t  *cn;
+
+    cn = c->connection;
+    c->waiting = 0;
+
+    while (c->out) {
+
+        if (!cn->write->ready) {
+            break;
+        }
+
+        n = cn->ssl ? sync_client_write_tls(c) : sync_client_writev(c);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR) {
+            c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+            return;
+        }
+
+        sync_client_shift(c, n);
+    }
+
+    if (c->out) {
+        c->waiting = 1;
+
+        if (ngx_handle_write_event(cn->write, 0) != NGX_OK) {
+            c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+        }
+
+        return;
+    }
+
+    if (c->handler->drained && !c->closing) {
+        c->handler->drained(c);
+    }
+}
+
+
+static ssize_t
+sync_client_writev(sync_client_t *c)
+{
+    ssize_t        n;
+    ngx_err_t      err;
+    ngx_uint_t     i;
+    sync_out_t    *out;
+    struct iovec   iovs[SYNC_CLIENT_IOVS];
+
+    i = 0;
+
+    for (out = c->out; out && i < SYNC_CLIENT_IOVS; out = out->next) {
+        iovs[i].iov_base = out->run->data + out->pos;
+        iovs[i].iov_len = out->last - out->pos;
+        i++;
+    }
+
+    for ( ;; ) {
+
+        if (i == 1) {
+            n = send(c->connection->fd, iovs[0].iov_base, iovs[0].iov_len, 0);
+
+        } else {
+            n = writev(c->connection->fd, iovs, i);
+        }
+
+        sync_zone_count(sync_client_worker.zone, SYNC_COUNT_WRITES, 1);
+
+        if (n >= 0) {
+            c->connection->sent += n;
+
+            if ((size_t) n < c->queued && out == NULL) {
+                c->connection->write->ready = 0;
+            }
+
+            return n;
+        }
+
+        err = ngx_errno;
+
+        if (err == NGX_EAGAIN) {
+            c->connection->write->ready = 0;
+            return NGX_AGAIN;
+        }
+
+        if (err != NGX_EINTR) {
+            c->connection->write->error = 1;
+            (void) ngx_connection_error(c->connection, err,
+                                        "send() to a client failed");
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+/*
+ * Small spans share a record.  The buffer is the worker's: TLS wants the
+ * same address and no fewer bytes again after NGX_AGAIN, and the queue of a
+ * client that waits only grows.
+ */
+
+static ssize_t
+sync_client_write_tls(sync_client_t *c)
+{
+    size_t         len, n;
+    sync_out_t    *out;
+    static u_char  buf[SYNC_CLIENT_TLS];
+
+    len = 0;
+
+    for (out = c->out; out && len < SYNC_CLIENT_TLS; out = out->next) {
+        n = ngx_min(out->last - out->pos, SYNC_CLIENT_TLS - len);
+        ngx_memcpy(buf + len, out->run->data + out->pos, n);
+        len += n;
+    }
+
+    sync_zone_count(sync_client_worker.zone, SYNC_COUNT_WRITES, 1);
+
+    return c->connection->send(c->connection, buf, len);
+}
+
+
+ngx_int_t
+sync_client_send(sync_client_t *c, sync_str_t *json)
+{
+    ngx_int_t  rc;
+
+    if (c->closing) {
+        return SYNC_ERROR;
+    }
+
+    rc = c->ops->send(c, json);
+
+    if (rc == SYNC_BUSY) {
+        sync_zone_count(sync_client_worker.zone, SYNC_COUNT_SLOW, 1);
+        sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+    }
+
+    return rc;
+}
+
+
+void
+sync_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
+{
+    if (!c->closing) {
+        c->ops->close(c, code, reason);
+    }
+}
+
+
+/* The end of a turn: each client with output is written, the dead freed. */
+
+static void
+sync_client_turn_handler(ngx_event_t *ev)
+{
+    ngx_queue_t           *q;
+    sync_client_t         *c;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    while (!ngx_queue_empty(&w->flush)) {
+        q = ngx_queue_head(&w->flush);
+        ngx_queue_remove(q);
+
+        c = ngx_queue_data(q, sync_client_t, flush);
+        c->flushing = 0;
+
+        c->ops->write(c);
+    }
+
+    while (!ngx_queue_empty(&w->dead)) {
+        q = ngx_queue_head(&w->dead);
+        ngx_queue_remove(q);
+
+        ngx_free(ngx_queue_data(q, sync_client_t, flush));
+    }
+}
+
+
+void
+sync_client_set_timer(sync_client_t *c, ngx_msec_t ms)
+{
+    uint32_t               due;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    /* round up: a timer is never early */
+
+    due = sync_client_ticks(ngx_current_msec + ms) + 1;
+
+    if ((int32_t) (due - w->tick) <= 0) {
+        due = w->tick + 1;
+    }
+
+    ngx_queue_remove(&c->wheel);
+    ngx_queue_insert_tail(&w->wheel[due % SYNC_WHEEL_SIZE], &c->wheel);
+
+    c->due = due;
+    c->timer = 1;
+
+    if (!w->timer.timer_set || (int32_t) (due - w->armed) < 0) {
+        w->armed = due;
+        ngx_add_timer(&w->timer, (ngx_msec_t) (due * SYNC_WHEEL_TICK
+                      - (uint32_t) ngx_current_msec));
+    }
+}
+
+
+void
+sync_client_del_timer(sync_client_t *c)
+{
+    ngx_queue_remove(&c->wheel);
+    ngx_queue_insert_tail(&sync_client_worker.untimed, &c->wheel);
+
+    c->timer = 0;
+}
+
+
+static void
+sync_client_wheel_handler(ngx_event_t *ev)
+{
+    uint32_t               now;
+    ngx_uint_t             n;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+    now = sync_client_ticks(ngx_current_msec);
+
+    for (n = 0; n < SYNC_WHEEL_SIZE && w->tick != now; n++) {
+        w->tick++;
+        sync_client_wheel_bucket(&w->wheel[w->tick % SYNC_WHEEL_SIZE], now);
+    }
+
+    w->tick = now;
+
+    sync_client_wheel_arm();
+}
+
+
+static void
+sync_client_wheel_bucket(ngx_queue_t *bucket, uint32_t now)
+{
+    ngx_queue_t     later;
+    sync_client_t  *c;
+
+    if (ngx_queue_empty(bucket)) {
+        return;
+    }
+
+    /* a timeout may close clients, and put some into this bucket again */
+
+    ngx_queue_init(&later);
+    ngx_queue_add(&later, bucket);
+    ngx_queue_init(bucket);
+
+    while (!ngx_queue_empty(&later)) {
+        c = ngx_queue_data(ngx_queue_head(&later), sync_client_t, wheel);
+
+        ngx_queue_remove(&c->wheel);
+
+        if ((int32_t) (c->due - now) > 0) {
+            ngx_queue_insert_tail(bucket, &c->wheel);
+            continue;
+        }
+
+        ngx_queue_insert_tail(&sync_client_worker.untimed, &c->wheel);
+        c->timer = 0;
+
+        c->ops->timeout(c);
+    }
+}
+
+
+/* The timer goes to the next bucket that holds anything. */
+
+static void
+sync_client_wheel_arm(void)
+{
+    uint32_t               i;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    for (i = 1; i <= SYNC_WHEEL_SIZE; i++) {
+        if (!ngx_queue_empty(&w->wheel[(w->tick + i) % SYNC_WHEEL_SIZE])) {
+            w->armed = w->tick + i;
+            ngx_add_timer(&w->timer, (ngx_msec_t) (w->armed * SYNC_WHEEL_TICK
+                          - (uint32_t) ngx_current_msec));
+            return;
+        }
+    }
+}
+
+
+size_t
+sync_client_address(sync_client_t *c, u_char *addr)
+{
+    return ngx_sock_ntop((struct sockaddr *) c->sockaddr, c->socklen, addr,
+                         NGX_SOCKADDR_STRLEN, 0);
+}
+
+
+ngx_uint_t
+sync_client_count(void)
+{
+    return sync_client_worker.nclients;
+}
+
+
+ngx_uint_t
+sync_client_alive(void)
+{
+    return sync_client_worker.nalive;
+}
+
+
+void
+sync_client_finish(void)
+{
+    if (sync_client_worker.ready) {
+        sync_client_turn_handler(&sync_client_worker.turn);
+    }
+}
+
+
+size_t
+sync_client_queued(void)
+{
+    return sync_client_worker.queued;
+}
+
+
+sync_zone_t *
+sync_client_zone(void)
+{
+    return sync_client_worker.zone;
+}
+
+
+ngx_uint_t
+sync_client_close_some(ngx_uint_t n, ngx_uint_t code, const char *reason)
+{
+    ngx_uint_t             i, closed;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+
+    if (!w->ready) {
+        return 0;
+    }
+
+    closed = sync_client_close_queue(&w->untimed, n, code, reason);
+
+    for (i = 0; i < SYNC_WHEEL_SIZE && closed < n; i++) {
+        closed += sync_client_close_queue(&w->wheel[w->sweep], n - closed,
+                                          code, reason);
+
+        if (closed < n) {
+            w->sweep = (w->sweep + 1) % SYNC_WHEEL_SIZE;
+        }
+    }
+
+    return closed;
+}
+
+
+static ngx_uint_t
+sync_client_close_queue(ngx_queue_t *queue, ngx_uint_t n, ngx_uint_t code,
+    const char *reason)
+{
+    ngx_uint_t      closed;
+    ngx_queue_t    *q, *next;
+    sync_client_t  *c;
+
+    closed = 0;
+
+    for (q = ngx_queue_head(queue);
+         q != ngx_queue_sentinel(queue) && closed < n;
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        c = ngx_queue_data(q, sync_client_t, wheel);
+
+        if (c->closing) {
+            continue;
+        }
+
+        /* moves at most itself: elsewhere, or to the end of this queue */
+
+        c->ops->close(c, code, reason);
+        closed++;
+    }
+
+    return closed;
+}

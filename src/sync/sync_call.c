@@ -1,0 +1,633 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <sync_call.h>
+#include <sync_random.h>
+
+
+#define SYNC_CALL_POOL     2048         /* bytes */
+#define SYNC_CALL_HEADERS  4
+#define SYNC_CALL_KEEP     8192         /* bytes of headers a client keeps */
+
+
+/* The headers that are kept, and passed on to the app. */
+
+static ngx_str_t  sync_call_headers[SYNC_CALL_HEADERS] = {
+    ngx_string("Cookie"),
+    ngx_string("Authorization"),
+    ngx_string("Accept-Language"),
+    ngx_string("User-Agent")
+};
+
+
+static sync_str_t  sync_call_events[SYNC_HOOK_MAX] = {
+    sync_string("server"),
+    sync_string("connect"),
+    sync_string("join"),
+    sync_string("leave"),
+    sync_string("disconnect")
+};
+
+
+/* values stand one after another behind it */
+
+struct sync_caller_s {
+    ngx_queue_t              calls;
+    ngx_queue_t              waiting;
+    ngx_uint_t               ncalls;
+    uint16_t                 lens[SYNC_CALL_HEADERS];
+    u_char                   values[1];
+};
+
+
+static sync_caller_t *sync_call_caller(sync_client_t *c, size_t len);
+static ngx_uint_t sync_call_from_request(ngx_http_request_t *r,
+    ngx_keyval_t *headers);
+static ngx_uint_t sync_call_from_caller(sync_caller_t *caller,
+    ngx_keyval_t *headers);
+static ngx_int_t sync_call_data(sync_hook_t *h, u_char *p, size_t len);
+static void sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result);
+static sync_call_result_e sync_call_parse(sync_call_t *call,
+    sync_hook_result_e result);
+static void sync_call_unlink(sync_call_t *call);
+
+
+static const sync_hook_handler_t  sync_call_handler = {
+    sync_call_data,
+    sync_call_hook_done
+};
+
+
+ngx_int_t
+sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
+{
+    size_t          len;
+    u_char         *p;
+    ngx_uint_t      i, j, n;
+    sync_caller_t  *caller;
+    ngx_keyval_t    headers[SYNC_CALL_HEADERS];
+
+    for (i = 0; i < SYNC_HOOK_MAX; i++) {
+        if (sync_settings(c)->hooks[i].uri.len) {
+            break;
+        }
+    }
+
+    if (i == SYNC_HOOK_MAX) {
+        return SYNC_OK;
+    }
+
+    n = sync_call_from_request(r, headers);
+
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+        len += headers[i].value.len;
+    }
+
+    if (n == 0) {
+        return SYNC_OK;
+    }
+
+    if (len > SYNC_CALL_KEEP) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "headers for hooks are too large: %uz bytes", len);
+        return SYNC_ERROR;
+    }
+
+    caller = sync_call_caller(c, len);
+    if (caller == NULL) {
+        return SYNC_ERROR;
+    }
+
+    p = caller->values;
+    i = 0;
+
+    for (j = 0; j < SYNC_CALL_HEADERS && i < n; j++) {
+
+        if (headers[i].key.data != sync_call_headers[j].data) {
+            continue;
+        }
+
+        caller->lens[j] = headers[i].value.len;
+        p = ngx_cpymem(p, headers[i].value.data, headers[i].value.len);
+        i++;
+    }
+
+    return SYNC_OK;
+}
+
+
+static sync_caller_t *
+sync_call_caller(sync_client_t *c, size_t len)
+{
+    sync_caller_t  *caller;
+
+    if (c->opaque) {
+        return c->opaque;
+    }
+
+    len += offsetof(sync_caller_t, values);
+
+    caller = ngx_alloc(len, ngx_cycle->log);
+    if (caller == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(caller, len);
+
+    ngx_queue_init(&caller->calls);
+    ngx_queue_init(&caller->waiting);
+
+    c->opaque = caller;
+
+    return caller;
+}
+
+
+ngx_queue_t *
+sync_call_waiting(sync_client_t *c)
+{
+    sync_caller_t  *caller;
+
+    caller = sync_call_caller(c, 0);
+
+    return caller ? &caller->waiting : NULL;
+}
+
+
+void
+sync_call_client_closed(sync_client_t *c)
+{
+    ngx_queue_t    *q;
+    sync_call_t    *call;
+    sync_caller_t  *caller;
+
+    caller = c->opaque;
+
+    if (caller == NULL) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&caller->calls)) {
+        q = ngx_queue_head(&caller->calls);
+        call = ngx_queue_data(q, sync_call_t, queue);
+
+        if (call->outlive) {
+            sync_call_unlink(call);
+            call->client = NULL;
+
+        } else {
+            sync_call_cancel(call);
+        }
+    }
+
+    c->opaque = NULL;
+    ngx_free(caller);
+}
+
+
+sync_call_t *
+sync_call_create(sync_client_t *c, sync_settings_t *s,
+    sync_hook_event_e event, sync_call_done_pt done)
+{
+    ngx_pool_t     *pool;
+    sync_call_t    *call;
+    sync_caller_t  *caller;
+
+    caller = NULL;
+
+    if (c) {
+        caller = sync_call_caller(c, 0);
+
+        if (caller == NULL || caller->ncalls == SYNC_CALLS_MAX) {
+            return NULL;
+        }
+    }
+
+    pool = ngx_create_pool(SYNC_CALL_POOL, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    call = ngx_pcalloc(pool, sizeof(sync_call_t));
+    if (call == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    call->pool = pool;
+    call->settings = s;
+    call->event = event;
+    call->done = done;
+    call->last = &call->answer;
+
+    sync_random(call->id, sizeof(call->id));
+
+    if (c) {
+        call->client = c;
+        call->linked = 1;
+        caller->ncalls++;
+        ngx_queue_insert_tail(&caller->calls, &call->queue);
+    }
+
+    return call;
+}
+
+
+u_char *
+sync_call_print_id(u_char *p, sync_call_t *call)
+{
+    u_char  *id;
+
+    id = call->id;
+
+    /* RFC 9562, 5.4 */
+
+    id[6] = (id[6] & 0x0f) | 0x40;
+    id[8] = (id[8] & 0x3f) | 0x80;
+
+    p = ngx_hex_dump(p, id, 4);
+    *p++ = '-';
+    p = ngx_hex_dump(p, id + 4, 2);
+    *p++ = '-';
+    p = ngx_hex_dump(p, id + 6, 2);
+    *p++ = '-';
+    p = ngx_hex_dump(p, id + 8, 2);
+    *p++ = '-';
+
+    return ngx_hex_dump(p, id + 10, 6);
+}
+
+
+void
+sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
+    sync_str_t *user, ngx_http_request_t *r)
+{
+    size_t           len;
+    u_char          *p;
+    ngx_uint_t       i, n;
+    ngx_keyval_t     headers[SYNC_CALL_HEADERS];
+    u_char           text[NGX_SOCKADDR_STRLEN];
+
+    sync_write_literal(w, "{\"v\":1,\"id\":\"");
+
+    p = sync_call_print_id(text, call);
+    sync_write(w, text, p - text);
+
+    sync_write_literal(w, "\",\"event\":\"");
+    sync_write_str(w, &sync_call_events[call->event]);
+
+    sync_write_literal(w, "\",\"clientId\":\"");
+    sync_registry_print_id(text, id);
+    sync_write(w, text, SYNC_ID_TEXT);
+
+    /* no sessions yet: a user is what the client says */
+
+    if (user->len) {
+        sync_write_literal(w, "\",\"userId\":");
+        sync_json_write_str(w, user);
+        sync_write_literal(w, ",\"user\":null,\"token\":null,\"ip\":\"");
+
+    } else {
+        sync_write_literal(w, "\",\"user\":null,\"token\":null,\"ip\":\"");
+    }
+
+    if (r) {
+        sync_json_write_escaped(w, r->connection->addr_text.data,
+                                r->connection->addr_text.len);
+        n = sync_call_from_request(r, headers);
+
+    } else {
+        len = sync_client_address(call->client, text);
+        sync_json_write_escaped(w, text, len);
+        n = sync_call_from_caller(call->client->opaque, headers);
+    }
+
+    sync_write_literal(w, "\",\"locale\":");
+
+    for (i = 0; i < n; i++) {
+        if (headers[i].key.data == sync_call_headers[2].data) {
+            sync_json_write_string(w, headers[i].value.data,
+                                   headers[i].value.len);
+            return;
+        }
+    }
+
+    sync_write_literal(w, "null");
+}
+
+
+ngx_int_t
+sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
+{
+    u_char             *p;
+    ngx_int_t           rc;
+    sync_zone_t        *z;
+    sync_hook_args_t    args;
+    ngx_keyval_t        headers[SYNC_CALL_HEADERS];
+    u_char              id[SYNC_CALL_ID_TEXT], text[NGX_SOCKADDR_STRLEN];
+
+    z = call->settings->main->zone;
+
+    ngx_memzero(&args, sizeof(sync_hook_args_t));
+
+    args.ctx = call->settings->client.ctx;
+    args.uri = call->settings->hooks[call->event].uri;
+    args.body.data = body->data;
+    args.body.len = body->len;
+
+    p = sync_call_print_id(id, call);
+    args.id.data = id;
+    args.id.len = p - id;
+
+    if (r) {
+        args.sockaddr = r->connection->sockaddr;
+        args.socklen = r->connection->socklen;
+        args.addr_text = r->connection->addr_text;
+        args.nheaders = sync_call_from_request(r, headers);
+
+    } else {
+        args.sockaddr = (struct sockaddr *) call->client->sockaddr;
+        args.socklen = call->client->socklen;
+        args.addr_text.data = text;
+        args.addr_text.len = sync_client_address(call->client, text);
+        args.nheaders = sync_call_from_caller(call->client->opaque, headers);
+    }
+
+    args.headers = headers;
+    args.max_answer = SYNC_CALL_ANSWER_MAX;
+    args.handler = &sync_call_handler;
+    args.opaque = call;
+
+    rc = sync_hook_start(&args, &call->hook);
+
+    if (rc == SYNC_OK) {
+        sync_zone_count(z, SYNC_COUNT_HOOKS, 1);
+        return SYNC_OK;
+    }
+
+    call->hook = NULL;
+
+    if (rc == SYNC_BUSY) {
+        sync_zone_count(z, SYNC_COUNT_HOOK_BUSY, 1);
+    }
+
+    sync_call_cancel(call);
+
+    return rc;
+}
+
+
+static ngx_uint_t
+sync_call_from_request(ngx_http_request_t *r, ngx_keyval_t *headers)
+{
+    ngx_uint_t        i, j, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    n = 0;
+
+    for (j = 0; j < SYNC_CALL_HEADERS; j++) {
+
+        part = &r->headers_in.headers.part;
+        h = part->elts;
+
+        for (i = 0; /* void */; i++) {
+
+            if (i >= part->nelts) {
+                if (part->next == NULL) {
+                    break;
+                }
+
+                part = part->next;
+                h = part->elts;
+                i = 0;
+            }
+
+            if (h[i].key.len == sync_call_headers[j].len
+                && ngx_strncasecmp(h[i].key.data, sync_call_headers[j].data,
+                                   h[i].key.len)
+                   == 0)
+            {
+                headers[n].key = sync_call_headers[j];
+                headers[n].value = h[i].value;
+                n++;
+                break;
+            }
+        }
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
+sync_call_from_caller(sync_caller_t *caller, ngx_keyval_t *headers)
+{
+    u_char      *p;
+    ngx_uint_t   j, n;
+
+    if (caller == NULL) {
+        return 0;
+    }
+
+    n = 0;
+    p = caller->values;
+
+    for (j = 0; j < SYNC_CALL_HEADERS; j++) {
+        if (caller->lens[j]) {
+            headers[n].key = sync_call_headers[j];
+            headers[n].value.data = p;
+            headers[n].value.len = caller->lens[j];
+            p += caller->lens[j];
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static ngx_int_t
+sync_call_data(sync_hook_t *h, u_char *p, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+    sync_call_t  *call;
+
+    call = sync_hook_opaque(h);
+
+    cl = ngx_alloc_chain_link(call->pool);
+    b = ngx_create_temp_buf(call->pool, len);
+
+    if (cl == NULL || b == NULL) {
+
+        call->broken = 1;
+        return SYNC_OK;
+    }
+
+    b->last = ngx_cpymem(b->last, p, len);
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    *call->last = cl;
+    call->last = &cl->next;
+    call->len += len;
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result)
+{
+    sync_call_t         *call;
+    sync_call_result_e   rc;
+
+    call = sync_hook_opaque(h);
+
+    call->status = sync_hook_status(h);
+    call->hook = NULL;
+
+    /* the client may be closed by what it is told, and stays till then */
+
+    sync_call_unlink(call);
+
+    rc = sync_call_parse(call, result);
+
+    if (rc != SYNC_CALL_ANSWERED) {
+        sync_zone_count(call->settings->main->zone, SYNC_COUNT_HOOK_FAILURES,
+                        1);
+
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "hook \"%V\" %s, status %ui",
+                      &call->settings->hooks[call->event].uri,
+                      rc == SYNC_CALL_INVALID ? "answered no JSON object"
+                      : result == SYNC_HOOK_CUT ? "was cut short" : "failed",
+                      call->status);
+    }
+
+    call->done(call, rc);
+
+    sync_call_cancel(call);
+}
+
+
+static sync_call_result_e
+sync_call_parse(sync_call_t *call, sync_hook_result_e result)
+{
+    u_char       *p;
+    sync_str_t    text;
+    ngx_chain_t  *cl;
+
+    if (result == SYNC_HOOK_LARGE) {
+        return SYNC_CALL_INVALID;
+    }
+
+    if (result != SYNC_HOOK_DONE || call->broken) {
+        return SYNC_CALL_FAILED;
+    }
+
+    if (call->answer && call->answer->next == NULL) {
+        text.data = call->answer->buf->pos;
+
+    } else {
+        text.data = ngx_pnalloc(call->pool, call->len + 1);
+        if (text.data == NULL) {
+            return SYNC_CALL_FAILED;
+        }
+
+        p = text.data;
+
+        for (cl = call->answer; cl; cl = cl->next) {
+            p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        }
+    }
+
+    text.len = call->len;
+
+    if (sync_json_parse(&call->value, &text, NULL) != SYNC_OK
+        || call->value.type != SYNC_JSON_OBJECT)
+    {
+        return SYNC_CALL_INVALID;
+    }
+
+    return SYNC_CALL_ANSWERED;
+}
+
+
+void
+sync_call_cancel(sync_call_t *call)
+{
+    if (call->hook) {
+        sync_hook_cancel(call->hook);
+    }
+
+    sync_call_unlink(call);
+
+    ngx_destroy_pool(call->pool);
+}
+
+
+static void
+sync_call_unlink(sync_call_t *call)
+{
+    sync_caller_t  *caller;
+
+    if (!call->linked) {
+        return;
+    }
+
+    caller = call->client->opaque;
+    caller->ncalls--;
+
+    ngx_queue_remove(&call->queue);
+    call->linked = 0;
+}
+
+
+ngx_uint_t
+sync_call_stop(sync_call_t *call, sync_str_t *code, ngx_uint_t *status)
+{
+    u_char       *buf;
+    int64_t       n;
+    sync_str_t    text;
+    sync_json_t   stop, v;
+
+    if (sync_json_get(&stop, &call->value, "stop") != SYNC_OK
+        || stop.type == SYNC_JSON_NULL
+        || stop.type == SYNC_JSON_FALSE)
+    {
+        return 0;
+    }
+
+    if (sync_json_get(&v, &stop, "errorCode") == SYNC_OK
+        && v.type == SYNC_JSON_STRING)
+    {
+        buf = ngx_pnalloc(call->pool, v.raw.len);
+
+        if (buf && sync_json_string(&text, &v, buf, v.raw.len) == SYNC_OK
+            && text.len)
+        {
+            *code = text;
+        }
+    }
+
+    if (sync_json_get(&v, &stop, "httpStatus") == SYNC_OK
+        && sync_json_int64(&n, &v) == SYNC_OK
+        && n >= 400 && n <= 599)
+    {
+        *status = n;
+    }
+
+    return 1;
+}

@@ -1,0 +1,124 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_CALL_H_INCLUDED_
+#define _SYNC_CALL_H_INCLUDED_
+
+
+#include <sync_settings.h>
+#include <sync_hook.h>
+#include <sync_json.h>
+
+
+/*
+ * A hook asked on behalf of a client, and its answer in JSON.
+ *
+ *     prepare --> write the body --> start --> done() once, or cancel
+ *
+ * A call belongs to its client until the client closes.  Then it is
+ * cancelled, unless it was asked to outlive the client: its answer still
+ * counts for others, and call->client is NULL.
+ */
+
+
+#define SYNC_CALL_ANSWER_MAX  1048576   /* bytes */
+#define SYNC_CALLS_MAX        512       /* at once, a client */
+
+
+typedef enum {
+    SYNC_CALL_ANSWERED = 0,     /* a JSON object */
+    SYNC_CALL_FAILED,           /* no answer, another status, cut short */
+    SYNC_CALL_INVALID           /* no JSON object, or too large */
+} sync_call_result_e;
+
+
+/* What of a handshake a hook may need later, on; kept by each client. */
+
+typedef struct sync_caller_s  sync_caller_t;
+typedef struct sync_call_s    sync_call_t;
+
+typedef void (*sync_call_done_pt)(sync_call_t *call,
+    sync_call_result_e result);
+
+
+struct sync_call_s {
+    ngx_queue_t              queue;     /* of the client's calls */
+    sync_client_t           *client;    /* NULL: gone, or not there yet */
+    sync_settings_t         *settings;
+    sync_hook_t             *hook;
+    sync_call_done_pt        done;
+    ngx_pool_t              *pool;      /* the call's; gone after done() */
+    void                    *opaque;    /* the asker's */
+    sync_hook_event_e        event;
+    unsigned                 outlive:1;
+    unsigned                 linked:1;  /* in the client's queue */
+    unsigned                 broken:1;  /* a piece of the answer was lost */
+
+    u_char                   id[16];    /* random */
+    ngx_chain_t             *answer;
+    ngx_chain_t            **last;
+    size_t                   len;       /* bytes of the answer */
+    ngx_uint_t               status;
+    sync_json_t              value;     /* the object answered */
+};
+
+
+/* A call's own name: its id in hexadecimal, as a UUID. */
+
+#define SYNC_CALL_ID_TEXT  36
+
+u_char *sync_call_print_id(u_char *p, sync_call_t *call);
+
+
+/*
+ * Keeps what hooks need of the request's headers, if any is configured.
+ * Returns SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_call_keep(sync_client_t *c, ngx_http_request_t *r);
+
+/*
+ * The client is closing: cancels its calls but for those that outlive it.
+ */
+void sync_call_client_closed(sync_client_t *c);
+
+/* A place for the requests that wait for a hook of their client. */
+ngx_queue_t *sync_call_waiting(sync_client_t *c);
+
+/*
+ * Prepares a call for a client, or, if c is NULL, for a request that is to
+ * become one.  NULL if there is no memory, or if the client has too many.
+ */
+sync_call_t *sync_call_create(sync_client_t *c, sync_settings_t *s,
+    sync_hook_event_e event, sync_call_done_pt done);
+
+/*
+ * Writes what every hook's body has in common: {"v":1,"id":...,"event":...,
+ * "clientId":...,"user":...,"token":...,"ip":...,"locale":... with no closing
+ * brace.
+ */
+void sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
+    sync_str_t *user, ngx_http_request_t *r);
+
+/*
+ * Sends it.  r is given if there is no client yet.  Returns SYNC_OK;
+ * SYNC_BUSY if too many calls wait; or SYNC_ERROR.  Unless SYNC_OK is
+ * returned, the call is gone, and done() will not be called.
+ */
+ngx_int_t sync_call_start(sync_call_t *call, sync_str_t *body,
+    ngx_http_request_t *r);
+
+/* Drops the call; done() will not be called. */
+void sync_call_cancel(sync_call_t *call);
+
+/*
+ * {"stop":{"errorCode":...,"httpStatus":...}} in an answer: returns 1, the
+ * code, or *code as it was if there is none, and the status, likewise.
+ */
+ngx_uint_t sync_call_stop(sync_call_t *call, sync_str_t *code,
+    ngx_uint_t *status);
+
+
+#endif /* _SYNC_CALL_H_INCLUDED_ */

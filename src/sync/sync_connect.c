@@ -1,0 +1,804 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <sync_connect.h>
+#include <sync_call.h>
+#include <sync_fanout.h>
+#include <sync_join.h>
+#include <sync_name.h>
+#include <sync_notify.h>
+#include <sync_process.h>
+#include <sync_random.h>
+#include <sync_reply.h>
+#include <sync_request.h>
+#include <sync_sse_client.h>
+#include <sync_ws.h>
+#include <sync_ws_client.h>
+
+
+#define SYNC_CONNECT_USER_MAX  255      /* bytes */
+
+
+/*
+ * A request that is to become a client, in its pool.  The record is made
+ * first, so that hooks can be told the client's id, and a full zone can be
+ * answered for.
+ */
+
+typedef struct {
+    ngx_http_request_t     *request;
+    sync_settings_t        *settings;
+    sync_call_t            *call;       /* being asked */
+    sync_record_t          *record;     /* until the client has it */
+    sync_str_t              user;
+    sync_str_t              id;         /* as text */
+    u_char                  text[SYNC_ID_TEXT];
+
+    sync_str_t             *channels;   /* of an SSE request */
+    ngx_uint_t              nchannels;
+    ngx_uint_t              next;       /* channel to be decided on */
+    sync_str_t             *denied;
+    ngx_uint_t              ndenied;
+    ngx_uint_t              ngranted;   /* they stand first in channels */
+
+    unsigned                sse:1;
+    unsigned                async:1;    /* outside of the content handler */
+} sync_connect_t;
+
+
+static sync_connect_t *sync_connect_create(ngx_http_request_t *r,
+    sync_settings_t *s);
+static void sync_connect_cleanup(void *data);
+static sync_connect_t *sync_connect_find(ngx_http_request_t *r);
+static ngx_int_t sync_connect_channels(sync_connect_t *cn);
+static ngx_int_t sync_connect_unescape(ngx_http_request_t *r,
+    sync_str_t *value, const char *name);
+static ngx_int_t sync_connect_begin(sync_connect_t *cn);
+static ngx_int_t sync_connect_ask(sync_connect_t *cn,
+    sync_hook_event_e event, sync_str_t *room);
+static void sync_connect_answered(sync_call_t *call,
+    sync_call_result_e result);
+static ngx_int_t sync_connect_go_on(sync_connect_t *cn);
+static void sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted);
+static ngx_int_t sync_connect_refuse(sync_connect_t *cn, sync_str_t *code,
+    ngx_uint_t status);
+static ngx_int_t sync_connect_opened(sync_client_t *c,
+    ngx_http_request_t *r);
+static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
+static void sync_connect_closed(sync_client_t *c);
+static void sync_connect_tell(sync_client_t *c);
+
+
+static const sync_client_handler_t  sync_connect_handler = {
+    sync_request_message,
+    NULL,
+    sync_connect_closed
+};
+
+
+static sync_str_t  sync_connect_protocol = sync_string(SYNC_WS_PROTOCOL);
+
+
+ngx_int_t
+sync_connect_websocket(ngx_http_request_t *r, sync_settings_t *s)
+{
+    sync_connect_t  *cn;
+
+    if (sync_process_ready() != SYNC_OK) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    cn = sync_connect_create(r, s);
+    if (cn == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return sync_connect_begin(cn);
+}
+
+
+ngx_int_t
+sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s)
+{
+    ngx_int_t        rc;
+    sync_connect_t  *cn;
+
+    if (sync_process_ready() != SYNC_OK) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    cn = sync_connect_create(r, s);
+    if (cn == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cn->sse = 1;
+
+    rc = sync_connect_channels(cn);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return sync_connect_begin(cn);
+}
+
+
+static sync_connect_t *
+sync_connect_create(ngx_http_request_t *r, sync_settings_t *s)
+{
+    sync_connect_t      *cn;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(sync_connect_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = sync_connect_cleanup;
+
+    cn = cln->data;
+    ngx_memzero(cn, sizeof(sync_connect_t));
+
+    cn->request = r;
+    cn->settings = s;
+
+    return cn;
+}
+
+
+static void
+sync_connect_cleanup(void *data)
+{
+    sync_connect_t  *cn = data;
+
+    if (cn->call) {
+        sync_call_cancel(cn->call);
+    }
+
+    if (cn->record) {
+        sync_registry_remove(cn->settings->main->zone, cn->record);
+    }
+}
+
+
+static sync_connect_t *
+sync_connect_find(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == sync_connect_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+sync_str_t *
+sync_connect_id(ngx_http_request_t *r)
+{
+    sync_connect_t  *cn;
+
+    cn = sync_connect_find(r->main);
+
+    return cn && cn->id.len ? &cn->id : NULL;
+}
+
+
+/* The query of an SSE request: channels=a,b and userId=u. */
+
+static ngx_int_t
+sync_connect_channels(sync_connect_t *cn)
+{
+    u_char              *p, *last, *next;
+    ngx_uint_t           i, n;
+    sync_str_t           list, name;
+    ngx_http_request_t  *r;
+
+    r = cn->request;
+
+    if (sync_connect_unescape(r, &cn->user, "userId") != NGX_OK
+        || cn->user.len > SYNC_CONNECT_USER_MAX)
+    {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "client sent a \"userId\" of more than %d bytes",
+                      SYNC_CONNECT_USER_MAX);
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    if (sync_connect_unescape(r, &list, "channels") != NGX_OK) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    n = 1;
+
+    for (p = list.data; p < list.data + list.len; p++) {
+        n += (*p == ',');
+    }
+
+    cn->channels = ngx_palloc(r->pool, 2 * n * sizeof(sync_str_t));
+    if (cn->channels == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cn->denied = cn->channels + n;
+
+    last = list.data + list.len;
+
+    for (p = list.data; p < last; p = next + 1) {
+
+        next = ngx_strlchr(p, last, ',');
+        next = next ? next : last;
+
+        name.data = p;
+        name.len = next - p;
+
+        sync_name_trim(&name);
+
+        if (name.len == 0) {
+            continue;
+        }
+
+        if (sync_name_check(&name) != SYNC_OK
+            || cn->nchannels == cn->settings->max_rooms)
+        {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "client asked for %s",
+                          cn->nchannels == cn->settings->max_rooms
+                          ? "too many channels" : "an invalid channel");
+            return NGX_HTTP_BAD_REQUEST;
+        }
+
+        for (i = 0; i < cn->nchannels; i++) {
+            if (sync_str_eq(&cn->channels[i], &name)) {
+                break;
+            }
+        }
+
+        if (i == cn->nchannels) {
+            cn->channels[cn->nchannels++] = name;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+sync_connect_unescape(ngx_http_request_t *r, sync_str_t *value,
+    const char *name)
+{
+    u_char     *src, *dst;
+    ngx_str_t   arg;
+
+    value->len = 0;
+    value->data = (u_char *) "";
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &arg) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(r->pool, arg.len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = dst;
+
+    for (src = arg.data; src < arg.data + arg.len; src++) {
+        *dst++ = (*src == '+') ? ' ' : *src;
+    }
+
+    src = value->data;
+    dst = value->data;
+
+    ngx_unescape_uri(&dst, &src, arg.len, 0);
+
+    value->len = dst - value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+sync_connect_begin(sync_connect_t *cn)
+{
+    sync_zone_t  *z;
+    u_char        random[SYNC_ID_LEN];
+
+    z = cn->settings->main->zone;
+
+    sync_random(random, SYNC_ID_LEN);
+
+    cn->record = sync_registry_add(z, cn->sse ? SYNC_TRANSPORT_SSE
+                                              : SYNC_TRANSPORT_WEBSOCKET,
+                                   random, &cn->user, 0);
+    if (cn->record == NULL) {
+        sync_zone_count(z, SYNC_COUNT_REFUSED, 1);
+
+        ngx_log_error(NGX_LOG_ERR, cn->request->connection->log, 0,
+                      "zone \"%V\" is full, client refused", &z->name);
+
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    sync_registry_print_id(cn->text, cn->record->id);
+    cn->id.data = cn->text;
+    cn->id.len = SYNC_ID_TEXT;
+
+    if (cn->settings->hooks[SYNC_HOOK_CONNECT].uri.len) {
+        return sync_connect_ask(cn, SYNC_HOOK_CONNECT, NULL);
+    }
+
+    return sync_connect_go_on(cn);
+}
+
+
+/*
+ * Asks a hook.  Returns NGX_DONE when the request waits for it, or a status
+ * to end it with.
+ */
+
+static ngx_int_t
+sync_connect_ask(sync_connect_t *cn, sync_hook_event_e event,
+    sync_str_t *room)
+{
+    ngx_int_t            rc;
+    sync_str_t           body, code;
+    sync_call_t         *call;
+    sync_writer_t        w;
+    ngx_http_request_t  *r;
+
+    r = cn->request;
+
+    call = sync_call_create(NULL, cn->settings, event,
+                            sync_connect_answered);
+    if (call == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    call->opaque = cn;
+
+    do {
+        sync_reply_text(&w);
+        sync_call_write(call, &w, cn->record->id, &cn->user, r);
+
+        if (cn->sse) {
+            sync_write_literal(&w, ",\"transport\":\"sse\"");
+
+        } else {
+            sync_write_literal(&w, ",\"transport\":\"websocket\"");
+        }
+
+        if (room) {
+            sync_write_literal(&w, ",\"room\":");
+            sync_json_write_str(&w, room);
+        }
+
+        sync_write_byte(&w, '}');
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&body, &w);
+
+    rc = sync_call_start(call, &body, r);
+
+    if (rc == SYNC_BUSY) {
+        sync_str_set(&code, "hook.busy");
+        return sync_connect_refuse(cn, &code, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (rc != SYNC_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cn->call = call;
+
+    if (!cn->async) {
+        cn->async = 1;
+
+        r->main->count++;
+        r->read_event_handler = ngx_http_test_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+sync_connect_answered(sync_call_t *call, sync_call_result_e result)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           stop, status;
+    sync_str_t           code;
+    sync_connect_t      *cn;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    cn = call->opaque;
+    cn->call = NULL;
+
+    r = cn->request;
+    c = r->connection;
+
+    sync_str_set(&code, "auth.forbidden");
+    status = NGX_HTTP_FORBIDDEN;
+
+    if (result == SYNC_CALL_ANSWERED) {
+        stop = sync_call_stop(call, &code, &status);
+
+    } else {
+        stop = !call->settings->hooks[call->event].allow;
+    }
+
+    if (call->event == SYNC_HOOK_JOIN) {
+        sync_connect_decided(cn, !stop);
+        rc = sync_connect_go_on(cn);
+
+    } else if (stop) {
+
+        if (result != SYNC_CALL_ANSWERED) {
+            sync_str_set(&code, "hook.unavailable");
+            status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        }
+
+        rc = sync_connect_refuse(cn, &code, status);
+
+    } else {
+        rc = sync_connect_go_on(cn);
+    }
+
+    if (rc == NGX_DONE && cn->call) {
+
+        /* waits for the next answer */
+
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* The channels one by one, then the handshake. */
+
+static ngx_int_t
+sync_connect_go_on(sync_connect_t *cn)
+{
+    sync_str_t        code;
+    sync_rule_t      *rule;
+    sync_settings_t  *s;
+
+    s = cn->settings;
+
+    while (cn->next < cn->nchannels) {
+
+        rule = sync_settings_rule(s->main, &cn->channels[cn->next]);
+
+        if (rule->join == SYNC_JOIN_DENY
+            || (rule->join == SYNC_JOIN_HOOK
+                && s->hooks[SYNC_HOOK_JOIN].uri.len == 0))
+        {
+            sync_connect_decided(cn, 0);
+            continue;
+        }
+
+        if (rule->join == SYNC_JOIN_HOOK) {
+            return sync_connect_ask(cn, SYNC_HOOK_JOIN,
+                                    &cn->channels[cn->next]);
+        }
+
+        sync_connect_decided(cn, 1);
+    }
+
+    if (cn->ndenied && cn->ngranted == 0) {
+        sync_str_set(&code, "room.joinBlocked");
+        return sync_connect_refuse(cn, &code, NGX_HTTP_FORBIDDEN);
+    }
+
+    if (cn->sse) {
+        return sync_sse_client_handshake(cn->request, &sync_connect_handler,
+                                         &s->client, sync_connect_opened);
+    }
+
+    return sync_ws_client_handshake(cn->request, &sync_connect_handler,
+                                    &s->client, &sync_connect_protocol,
+                                    sync_connect_opened);
+}
+
+
+static void
+sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted)
+{
+    sync_str_t  *name;
+
+    name = &cn->channels[cn->next++];
+
+    if (granted) {
+        cn->channels[cn->ngranted++] = *name;
+
+    } else {
+        cn->denied[cn->ndenied++] = *name;
+    }
+}
+
+
+static ngx_int_t
+sync_connect_refuse(sync_connect_t *cn, sync_str_t *code, ngx_uint_t status)
+{
+    ngx_int_t             rc;
+    ngx_buf_t            *b;
+    ngx_chain_t           out;
+    sync_writer_t         w;
+    ngx_http_request_t   *r;
+    sync_reply_error_t    e;
+
+    r = cn->request;
+
+    sync_zone_count(cn->settings->main->zone, SYNC_COUNT_REFUSED, 1);
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    e.code = *code;
+    e.params.len = 0;
+    e.status = status;
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_error(&w, &e);
+
+    } while (sync_reply_again(&w));
+
+    b = ngx_create_temp_buf(r->pool, w.len);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->last, w.start, w.len);
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = w.len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+/* The client is there; the request still is. */
+
+static ngx_int_t
+sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
+{
+    ngx_uint_t       i;
+    sync_connect_t  *cn;
+
+    cn = sync_connect_find(r);
+
+    if (cn == NULL || cn->record == NULL) {
+        return SYNC_ERROR;
+    }
+
+    c->record = cn->record;
+    c->record->cookie = (uintptr_t) c;
+    cn->record = NULL;
+
+    sync_zone_count(cn->settings->main->zone, SYNC_COUNT_CONNECTS, 1);
+
+    if (sync_fanout_enter(c) != SYNC_OK) {
+        sync_registry_remove(cn->settings->main->zone, c->record);
+        c->record = NULL;
+        return SYNC_ERROR;
+    }
+
+    if (sync_call_keep(c, r) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    for (i = 0; i < cn->ngranted; i++) {
+        if (sync_fanout_join(c, &cn->channels[i]) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+    }
+
+    sync_connect_greet(c, cn);
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
+{
+    ngx_uint_t      i;
+    ngx_time_t     *tp;
+    sync_writer_t   w;
+
+    tp = ngx_timeofday();
+
+    do {
+        sync_reply_text(&w);
+
+        if (cn->sse) {
+            sync_write_literal(&w, "[\"message\",{\"type\":\"connected\",");
+
+        } else {
+            sync_write_literal(&w, "[\"connected\",{");
+        }
+
+        sync_write_literal(&w, "\"clientId\":\"");
+        sync_write_str(&w, &cn->id);
+        sync_write_literal(&w, "\",\"userId\":");
+
+        if (cn->user.len) {
+            sync_json_write_str(&w, &cn->user);
+
+        } else {
+            sync_write_literal(&w, "null");
+        }
+
+        sync_write_literal(&w, ",\"channels\":[");
+
+        for (i = 0; i < cn->ngranted; i++) {
+            if (i) {
+                sync_write_byte(&w, ',');
+            }
+
+            sync_json_write_str(&w, &cn->channels[i]);
+        }
+
+        sync_write_literal(&w, "],\"timestamp\":");
+        sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
+
+        if (cn->ndenied) {
+            sync_write_literal(&w, ",\"denied\":[");
+
+            for (i = 0; i < cn->ndenied; i++) {
+                if (i) {
+                    sync_write_byte(&w, ',');
+                }
+
+                sync_json_write_str(&w, &cn->denied[i]);
+            }
+
+            sync_write_byte(&w, ']');
+        }
+
+        sync_write_literal(&w, "}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_send(c, &w);
+}
+
+
+static void
+sync_connect_closed(sync_client_t *c)
+{
+    sync_zone_t  *z;
+
+    if (c->record == NULL) {
+        return;
+    }
+
+    z = sync_settings(c)->main->zone;
+
+    sync_zone_count(z, SYNC_COUNT_DISCONNECTS, 1);
+
+    sync_connect_tell(c);
+
+    sync_join_client_closed(c);
+    sync_call_client_closed(c);
+    sync_fanout_exit(c);
+
+    sync_registry_remove(z, c->record);
+    c->record = NULL;
+}
+
+
+/* The disconnect hook: {"clientId","userId","rooms","timestamp"}. */
+
+static void
+sync_connect_tell(sync_client_t *c)
+{
+    ngx_uint_t        i, n;
+    ngx_time_t       *tp;
+    sync_str_t       *rooms, json, user;
+    sync_writer_t     w;
+    sync_settings_t  *s;
+    u_char            id[SYNC_ID_TEXT];
+
+    s = sync_settings(c);
+
+    if (s->hooks[SYNC_HOOK_DISCONNECT].uri.len == 0) {
+        return;
+    }
+
+    n = c->record->nrooms;
+
+    rooms = ngx_alloc((n + 1) * sizeof(sync_str_t), ngx_cycle->log);
+    if (rooms == NULL) {
+        return;
+    }
+
+    (void) sync_fanout_rooms(c, rooms, n);
+
+    tp = ngx_timeofday();
+
+    sync_registry_print_id(id, c->record->id);
+    sync_connect_user(c, &user);
+
+    do {
+        sync_reply_text(&w);
+
+        sync_write_literal(&w, "{\"clientId\":\"");
+        sync_write(&w, id, SYNC_ID_TEXT);
+        sync_write_literal(&w, "\",\"userId\":");
+
+        if (user.len) {
+            sync_json_write_str(&w, &user);
+
+        } else {
+            sync_write_literal(&w, "null");
+        }
+
+        sync_write_literal(&w, ",\"rooms\":[");
+
+        for (i = 0; i < n; i++) {
+            if (i) {
+                sync_write_byte(&w, ',');
+            }
+
+            sync_json_write_str(&w, &rooms[i]);
+        }
+
+        sync_write_literal(&w, "],\"timestamp\":");
+        sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
+        sync_write_byte(&w, '}');
+
+    } while (sync_reply_again(&w));
+
+    ngx_free(rooms);
+
+    sync_reply_str(&json, &w);
+
+    sync_notify_add(s, SYNC_HOOK_DISCONNECT, &json);
+}
+
+
+void
+sync_connect_user(sync_client_t *c, sync_str_t *user)
+{
+    u_char  *p;
+
+    p = c->record->user;
+
+    user->len = p ? *p : 0;
+    user->data = p ? p + 1 : (u_char *) "";
+}

@@ -1,0 +1,1094 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sync_fanout.h>
+#include <sync_publish.h>
+#include <sync_wake.h>
+#include <sync_ws.h>
+#include <sync_name.h>
+
+
+#define SYNC_FANOUT_BUFFER  65536       /* bytes, grows to the largest entry */
+#define SYNC_FANOUT_TAKES   64          /* rooms a turn */
+
+
+typedef struct {
+    sync_client_t      *client;
+    sync_member_t      *member;         /* NULL in the host's audience */
+} sync_seat_t;
+
+
+/* What is being delivered; entries are the take buffer's, or kept. */
+
+typedef struct {
+    u_char             *entries;
+    size_t              len;            /* bytes */
+    uint32_t            n;              /* entries */
+    uint64_t            first;          /* LSN before the first one */
+    uint64_t            last;
+    sync_run_t         *runs[SYNC_DIALECT_MAX];
+    unsigned            choosy:1;       /* not every member gets every one */
+} sync_batch_t;
+
+
+typedef struct {
+    ngx_rbtree_node_t   node;           /* by name, in the order of bytes */
+    ngx_queue_t         active;         /* while a batch is being delivered */
+
+    sync_room_t        *room;
+    sync_interest_t    *interest;
+
+    sync_seat_t        *seats;
+    uint32_t            n;
+    uint32_t            max;
+    uint32_t            next;           /* seat, the ones before are served */
+
+    uint64_t            late;           /* the latest start of a member */
+    sync_batch_t       *batch;
+    u_char             *rest;           /* entries to make batches of */
+    size_t              rest_len;
+    u_char             *kept;           /* the copy that both are in */
+
+    sync_slow_policy_e  slow;
+    unsigned            serving:1;
+    unsigned            gone:1;         /* free it when it was served */
+    sync_str_t          name;
+} sync_audience_t;
+
+
+typedef struct {
+    sync_main_settings_t  *main;
+    sync_zone_t           *zone;
+
+    ngx_rbtree_t           audiences;
+    ngx_rbtree_node_t      sentinel;
+    ngx_uint_t             naudiences;
+    ngx_queue_t            active;
+    sync_audience_t       *host;        /* all clients of this worker */
+    uint32_t               mark;        /* of the last pattern publish */
+    sync_batch_t          *spare;
+
+    u_char                *buf;
+    size_t                 size;
+} sync_fanout_worker_t;
+
+
+static void sync_fanout_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t sync_fanout_compare(sync_str_t *s1, sync_str_t *s2);
+static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
+static sync_audience_t *sync_fanout_create(sync_str_t *name);
+static void sync_fanout_destroy(sync_audience_t *a);
+static ngx_int_t sync_fanout_reserve(sync_audience_t *a);
+static sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
+static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
+static void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
+static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
+static void sync_fanout_go_on(void);
+static ngx_int_t sync_fanout_grow(size_t need);
+static void sync_fanout_begin(sync_audience_t *a);
+static void sync_fanout_obey(sync_audience_t *a);
+static void sync_fanout_mark(sync_entry_t *e);
+static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
+static ngx_int_t sync_fanout_keep(sync_audience_t *a);
+static void sync_fanout_release(sync_audience_t *a);
+static void sync_fanout_end(sync_audience_t *a);
+static void sync_fanout_deliver(sync_audience_t *a, sync_seat_t *seat);
+static ngx_uint_t sync_fanout_wants(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
+static ngx_int_t sync_fanout_queue(sync_audience_t *a, sync_client_t *c,
+    uint32_t from, uint32_t to);
+static sync_run_t *sync_fanout_run(sync_audience_t *a, sync_client_t *c);
+
+
+static sync_fanout_worker_t  sync_fanout_worker;
+
+
+#define sync_fanout_audience(m)                                               \
+    ((sync_audience_t *) (uintptr_t) (m)->interest->cookie)
+
+
+ngx_int_t
+sync_fanout_init_worker(sync_main_settings_t *main)
+{
+    sync_fanout_worker_t  *w;
+
+    static sync_str_t  name = { 0, (u_char *) "" };
+
+    w = &sync_fanout_worker;
+
+    ngx_memzero(w, sizeof(sync_fanout_worker_t));
+
+    w->main = main;
+    w->zone = main->zone;
+
+    ngx_rbtree_init(&w->audiences, &w->sentinel, sync_fanout_insert);
+    ngx_queue_init(&w->active);
+
+    w->host = sync_fanout_create(&name);
+
+    return w->host ? SYNC_OK : SYNC_ERROR;
+}
+
+
+uint64_t
+sync_fanout_host_cookie(void)
+{
+    return (uintptr_t) sync_fanout_worker.host;
+}
+
+
+ngx_uint_t
+sync_fanout_audiences(void)
+{
+    /* less the host's */
+
+    return sync_fanout_worker.naudiences
+           ? sync_fanout_worker.naudiences - 1 : 0;
+}
+
+
+ngx_int_t
+sync_fanout_enter(sync_client_t *c)
+{
+    sync_audience_t  *a;
+
+    a = sync_fanout_worker.host;
+
+    if (sync_fanout_reserve(a) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    a->seats[a->n].client = c;
+    a->seats[a->n].member = NULL;
+    c->seat = a->n++;
+
+    return SYNC_OK;
+}
+
+
+void
+sync_fanout_exit(sync_client_t *c)
+{
+    while (c->record->members) {
+        sync_fanout_leave_member(c, c->record->members);
+    }
+
+    sync_fanout_unseat(sync_fanout_worker.host, c->seat);
+}
+
+
+ngx_int_t
+sync_fanout_join(sync_client_t *c, sync_str_t *name)
+{
+    ngx_int_t         rc;
+    sync_rule_t      *rule;
+    sync_joined_t     j;
+    sync_audience_t  *a;
+
+    if (sync_fanout_member(c, name)) {
+        return SYNC_DECLINED;
+    }
+
+    a = sync_fanout_lookup(name);
+
+    if (a == NULL) {
+        a = sync_fanout_create(name);
+        if (a == NULL) {
+            return SYNC_ERROR;
+        }
+    }
+
+    rc = sync_fanout_reserve(a);
+
+    if (rc == SYNC_OK) {
+        rule = sync_settings_rule(sync_fanout_worker.main, name);
+
+        rc = sync_room_join(sync_fanout_worker.zone, name, &rule->room,
+                            c->record, (uintptr_t) a, &j);
+    }
+
+    if (rc != SYNC_OK) {
+        if (a->n == 0) {
+            sync_fanout_destroy(a);
+        }
+
+        return rc;
+    }
+
+    a->interest = j.interest;
+    a->room = j.member->room;
+
+    a->seats[a->n].client = c;
+    a->seats[a->n].member = j.member;
+    j.member->index = a->n++;
+
+    if (j.member->start > a->late) {
+        a->late = j.member->start;
+    }
+
+    sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_JOINS, 1);
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_fanout_leave(sync_client_t *c, sync_str_t *name)
+{
+    sync_member_t  *m;
+
+    m = sync_fanout_member(c, name);
+
+    if (m == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    sync_fanout_leave_member(c, m);
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
+{
+    sync_audience_t  *a;
+
+    a = sync_fanout_audience(m);
+
+    sync_fanout_unseat(a, m->index);
+
+    sync_room_leave(sync_fanout_worker.zone, m);
+
+    sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_LEAVES, 1);
+
+    /* with its last member the interest went, and maybe the room */
+
+    if (a->n == 0) {
+        sync_fanout_destroy(a);
+    }
+}
+
+
+ngx_uint_t
+sync_fanout_is_member(sync_client_t *c, sync_str_t *name)
+{
+    return sync_fanout_member(c, name) != NULL;
+}
+
+
+sync_room_t *
+sync_fanout_room(sync_client_t *c, sync_str_t *name)
+{
+    sync_member_t  *m;
+
+    m = sync_fanout_member(c, name);
+
+    return m ? m->room : NULL;
+}
+
+
+ngx_uint_t
+sync_fanout_rooms(sync_client_t *c, sync_str_t *names, ngx_uint_t n)
+{
+    ngx_uint_t      i;
+    sync_member_t  *m;
+
+    i = c->record->nrooms;
+
+    /* they are linked newest first */
+
+    for (m = c->record->members; m; m = m->next) {
+        i--;
+
+        if (i < n) {
+            names[i].data = m->room->name;
+            names[i].len = m->room->len;
+        }
+    }
+
+    return c->record->nrooms;
+}
+
+
+/* The links are this worker's own: no lock is needed to read them. */
+
+static sync_member_t *
+sync_fanout_member(sync_client_t *c, sync_str_t *name)
+{
+    sync_member_t  *m;
+
+    for (m = c->record->members; m; m = m->next) {
+        if (m->room->len == name->len
+            && ngx_memcmp(m->room->name, name->data, name->len) == 0)
+        {
+            return m;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The audiences of a worker: by name, so that prefixes are ranges. */
+
+static void
+sync_fanout_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_rbtree_node_t  **p;
+
+    for ( ;; ) {
+
+        p = sync_fanout_compare(&((sync_audience_t *) node)->name,
+                                &((sync_audience_t *) temp)->name) < 0
+            ? &temp->left : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+static ngx_int_t
+sync_fanout_compare(sync_str_t *s1, sync_str_t *s2)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_memcmp(s1->data, s2->data, ngx_min(s1->len, s2->len));
+
+    return rc ? rc : (ngx_int_t) s1->len - (ngx_int_t) s2->len;
+}
+
+
+static sync_audience_t *
+sync_fanout_lookup(sync_str_t *name)
+{
+    ngx_int_t           rc;
+    sync_audience_t    *a;
+    ngx_rbtree_node_t  *node, *sentinel;
+
+    node = sync_fanout_worker.audiences.root;
+    sentinel = sync_fanout_worker.audiences.sentinel;
+
+    while (node != sentinel) {
+        a = (sync_audience_t *) node;
+
+        rc = sync_fanout_compare(name, &a->name);
+
+        if (rc == 0) {
+            return a;
+        }
+
+        node = rc < 0 ? node->left : node->right;
+    }
+
+    return NULL;
+}
+
+
+static sync_audience_t *
+sync_fanout_create(sync_str_t *name)
+{
+    sync_audience_t  *a;
+
+    a = ngx_alloc(sizeof(sync_audience_t) + name->len, ngx_cycle->log);
+    if (a == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(a, sizeof(sync_audience_t));
+
+    a->name.len = name->len;
+    a->name.data = (u_char *) a + sizeof(sync_audience_t);
+    ngx_memcpy(a->name.data, name->data, name->len);
+
+    a->slow = sync_settings_rule(sync_fanout_worker.main, name)->slow;
+
+    ngx_rbtree_insert(&sync_fanout_worker.audiences, &a->node);
+    sync_fanout_worker.naudiences++;
+
+    return a;
+}
+
+
+static void
+sync_fanout_destroy(sync_audience_t *a)
+{
+    if (!a->gone) {
+        ngx_rbtree_delete(&sync_fanout_worker.audiences, &a->node);
+        sync_fanout_worker.naudiences--;
+        a->gone = 1;
+    }
+
+    if (a->serving) {
+        return;
+    }
+
+    if (a->batch) {
+        sync_fanout_end(a);
+        sync_fanout_release(a);
+    }
+
+    if (a->seats) {
+        ngx_free(a->seats);
+    }
+
+    ngx_free(a);
+}
+
+
+static ngx_int_t
+sync_fanout_reserve(sync_audience_t *a)
+{
+    uint32_t      max;
+    sync_seat_t  *seats;
+
+    if (a->n < a->max) {
+        return SYNC_OK;
+    }
+
+    max = a->max ? a->max + a->max / 2 + 1 : 2;
+
+    seats = realloc(a->seats, max * sizeof(sync_seat_t));
+    if (seats == NULL) {
+        return SYNC_ERROR;
+    }
+
+    a->seats = seats;
+    a->max = max;
+
+    return SYNC_OK;
+}
+
+
+/*
+ * The last seat fills the hole.  In the middle of a batch the seats before
+ * a->next were served: the last of them fills the hole first, and the last
+ * of all takes its place, so that nobody is served twice or passed over.
+ */
+
+static void
+sync_fanout_unseat(sync_audience_t *a, uint32_t i)
+{
+    if (i < a->next) {
+        a->next--;
+        sync_fanout_move(a, i, a->next);
+        i = a->next;
+    }
+
+    a->n--;
+    sync_fanout_move(a, i, a->n);
+}
+
+
+static void
+sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from)
+{
+    if (to == from) {
+        return;
+    }
+
+    a->seats[to] = a->seats[from];
+
+    if (a->seats[to].member) {
+        a->seats[to].member->index = to;
+
+    } else {
+        a->seats[to].client->seat = to;
+    }
+}
+
+
+void
+sync_fanout_look(void)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i, n, served;
+    sync_take_t            t;
+    sync_zone_t           *z;
+    sync_audience_t       *a;
+    sync_fanout_worker_t  *w;
+
+    w = &sync_fanout_worker;
+    z = w->zone;
+
+    z->self->woken = 0;
+    ngx_memory_barrier();
+
+    sync_fanout_go_on();
+
+    ngx_memzero(&t, sizeof(sync_take_t));
+
+    n = SYNC_FANOUT_SLICE;
+
+    for (i = 0; i < SYNC_FANOUT_TAKES && n; i++) {
+
+        t.buf = w->buf;
+        t.size = w->size;
+
+        rc = sync_room_take(z, &t);
+
+        if (rc == SYNC_AGAIN) {
+            if (sync_fanout_grow(t.need) != SYNC_OK) {
+                break;
+            }
+
+            continue;
+        }
+
+        if (rc != SYNC_OK) {
+            break;
+        }
+
+        if (t.lost) {
+            sync_zone_count(z, SYNC_COUNT_OVERRUN, t.lost);
+        }
+
+        if (t.len) {
+            a = (sync_audience_t *) (uintptr_t) t.cookie;
+
+            a->rest = t.buf;
+            a->rest_len = t.len;
+
+            sync_fanout_begin(a);
+
+            served = sync_fanout_serve(a, n);
+            n -= ngx_min(served, n);
+        }
+    }
+
+    if (i == SYNC_FANOUT_TAKES || n == 0 || !ngx_queue_empty(&w->active)) {
+        sync_wake_self(1);
+    }
+}
+
+
+/* What earlier turns left goes on, a slice of it. */
+
+static void
+sync_fanout_go_on(void)
+{
+    ngx_uint_t             n, served;
+    ngx_queue_t           *q;
+    sync_audience_t       *a;
+    sync_fanout_worker_t  *w;
+
+    w = &sync_fanout_worker;
+    n = SYNC_FANOUT_SLICE;
+
+    while (n && !ngx_queue_empty(&w->active)) {
+        a = ngx_queue_data(ngx_queue_head(&w->active), sync_audience_t,
+                           active);
+
+        served = sync_fanout_serve(a, n);
+        n -= ngx_min(served, n);
+    }
+
+    /* the next time another one is first */
+
+    if (!ngx_queue_empty(&w->active)) {
+        q = ngx_queue_head(&w->active);
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&w->active, q);
+    }
+}
+
+
+static ngx_int_t
+sync_fanout_grow(size_t need)
+{
+    u_char                *p;
+    sync_fanout_worker_t  *w;
+
+    w = &sync_fanout_worker;
+
+    need = ngx_max(need, SYNC_FANOUT_BUFFER);
+
+    p = ngx_alloc(need, ngx_cycle->log);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    if (w->buf) {
+        ngx_free(w->buf);
+    }
+
+    w->buf = p;
+    w->size = need;
+
+    return SYNC_OK;
+}
+
+
+/*
+ * Makes a batch of what is in a->rest: all of it, or, for the host's
+ * audience, the next message, commands before it being obeyed.
+ */
+
+static void
+sync_fanout_begin(sync_audience_t *a)
+{
+    sync_entry_t          *e;
+    sync_batch_t          *b;
+    sync_fanout_worker_t  *w;
+
+    w = &sync_fanout_worker;
+
+    if (a == w->host) {
+        sync_fanout_obey(a);
+
+        if (a->rest_len == 0) {
+            return;
+        }
+    }
+
+    b = w->spare;
+
+    if (b) {
+        w->spare = NULL;
+
+    } else {
+        b = ngx_alloc(sizeof(sync_batch_t), ngx_cycle->log);
+        if (b == NULL) {
+            sync_zone_count(w->zone, SYNC_COUNT_OVERRUN, 1);
+            a->rest_len = 0;
+            return;
+        }
+    }
+
+    ngx_memzero(b, sizeof(sync_batch_t));
+
+    e = (sync_entry_t *) a->rest;
+
+    b->entries = a->rest;
+    b->first = e->lsn - 1;
+
+    do {
+        b->n++;
+        b->len += e->size;
+        b->last = e->lsn;
+        b->choosy |= (e->nexcept || e->subject_len);
+
+        e = sync_entry_next(e);
+
+    } while (b->len < a->rest_len && a != w->host);
+
+    a->rest += b->len;
+    a->rest_len -= b->len;
+    a->batch = b;
+    a->next = 0;
+
+    if (((sync_entry_t *) b->entries)->kind == SYNC_ENTRY_PATTERN) {
+        sync_fanout_mark((sync_entry_t *) b->entries);
+    }
+}
+
+
+static void
+sync_fanout_obey(sync_audience_t *a)
+{
+    sync_entry_t  *e;
+
+    while (a->rest_len) {
+        e = (sync_entry_t *) a->rest;
+
+        if (e->kind != SYNC_ENTRY_COMMAND) {
+            return;
+        }
+
+        a->rest += e->size;
+        a->rest_len -= e->size;
+
+        sync_publish_obey(e);
+    }
+}
+
+
+/* Marks the clients that are in a room the pattern matches. */
+
+static void
+sync_fanout_mark(sync_entry_t *e)
+{
+    size_t                 len;
+    uint32_t               i;
+    sync_str_t             prefix, wide;
+    sync_audience_t       *a;
+    ngx_rbtree_node_t     *node, *next, *sentinel;
+    sync_fanout_worker_t  *w;
+    u_char                 name[SYNC_NAME_MAX + 1];
+
+    w = &sync_fanout_worker;
+    w->mark++;
+
+    prefix.data = sync_entry_subject(e);
+    prefix.len = e->subject_len - 1;
+
+    /* wider patterns */
+
+    wide.data = name;
+
+    for (len = 0; w->zone->sh->npatterns && len < prefix.len; len++) {
+
+        ngx_memcpy(name, prefix.data, len);
+        name[len] = '*';
+        wide.len = len + 1;
+
+        a = sync_fanout_lookup(&wide);
+
+        for (i = 0; a && i < a->n; i++) {
+            a->seats[i].client->mark = w->mark;
+        }
+    }
+
+    /* all names that begin with the prefix stand together */
+
+    sentinel = w->audiences.sentinel;
+    next = NULL;
+
+    for (node = w->audiences.root; node != sentinel; /* void */) {
+        a = (sync_audience_t *) node;
+
+        if (sync_fanout_compare(&a->name, &prefix) < 0) {
+            node = node->right;
+
+        } else {
+            next = node;
+            node = node->left;
+        }
+    }
+
+    for (node = next; node; node = ngx_rbtree_next(&w->audiences, node)) {
+        a = (sync_audience_t *) node;
+
+        if (a == w->host) {
+            continue;
+        }
+
+        if (a->name.len < prefix.len
+            || ngx_memcmp(a->name.data, prefix.data, prefix.len) != 0)
+        {
+            break;
+        }
+
+        for (i = 0; i < a->n; i++) {
+            a->seats[i].client->mark = w->mark;
+        }
+    }
+}
+
+
+/*
+ * Delivers the batch to the next n members; returns how many were served.
+ * The audience may be gone then: its last member may have been closed.
+ */
+
+static ngx_uint_t
+sync_fanout_serve(sync_audience_t *a, ngx_uint_t n)
+{
+    ngx_uint_t  served;
+
+    served = 0;
+    a->serving = 1;
+
+    while (a->batch) {
+
+        if (a->next == a->n) {
+            sync_fanout_end(a);
+
+            if (a->rest_len) {
+                sync_fanout_begin(a);
+            }
+
+            continue;
+        }
+
+        if (served >= n && sync_fanout_keep(a) == SYNC_OK) {
+            break;
+        }
+
+        sync_fanout_deliver(a, &a->seats[a->next++]);
+        served++;
+    }
+
+    a->serving = 0;
+
+    if (a->batch == NULL) {
+        sync_fanout_release(a);
+    }
+
+    if (a->gone) {
+        sync_fanout_destroy(a);
+    }
+
+    return served;
+}
+
+
+/*
+ * The delivery goes on in another turn: the entries must outlive the take
+ * buffer, and no more are to be taken from the room till then.
+ */
+
+static ngx_int_t
+sync_fanout_keep(sync_audience_t *a)
+{
+    size_t         len;
+    u_char        *p;
+    sync_batch_t  *b;
+
+    if (a->kept) {
+        return SYNC_OK;
+    }
+
+    b = a->batch;
+    len = b->len + a->rest_len;
+
+    p = ngx_alloc(len, ngx_cycle->log);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    ngx_memcpy(p, b->entries, len);
+
+    b->entries = p;
+    a->rest = p + b->len;
+    a->kept = p;
+
+    ngx_queue_insert_tail(&sync_fanout_worker.active, &a->active);
+
+    if (a == sync_fanout_worker.host) {
+        a->interest = sync_fanout_worker.zone->self->host;
+    }
+
+    sync_room_hold(sync_fanout_worker.zone, a->interest, 1);
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_fanout_release(sync_audience_t *a)
+{
+    if (a->kept == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&a->active);
+    ngx_free(a->kept);
+    a->kept = NULL;
+
+    if (!a->gone) {
+        sync_room_hold(sync_fanout_worker.zone, a->interest, 0);
+    }
+}
+
+
+static void
+sync_fanout_end(sync_audience_t *a)
+{
+    ngx_uint_t             i;
+    sync_batch_t          *b;
+    sync_fanout_worker_t  *w;
+
+    w = &sync_fanout_worker;
+    b = a->batch;
+
+    for (i = 0; i < SYNC_DIALECT_MAX; i++) {
+        if (b->runs[i]) {
+            sync_run_unref(b->runs[i]);
+        }
+    }
+
+    if (w->spare == NULL) {
+        w->spare = b;
+
+    } else {
+        ngx_free(b);
+    }
+
+    a->batch = NULL;
+    a->next = 0;
+}
+
+
+static void
+sync_fanout_deliver(sync_audience_t *a, sync_seat_t *seat)
+{
+    uint32_t        i, from;
+    sync_entry_t   *e;
+    sync_batch_t   *b;
+    sync_client_t  *c;
+
+    b = a->batch;
+    c = seat->client;
+    from = 0;
+
+    e = (sync_entry_t *) b->entries;
+
+    if (a->late > b->first && seat->member) {
+
+        /* some joined late: what was said before is not for them */
+
+        while (from < b->n && e->lsn <= seat->member->start) {
+            e = sync_entry_next(e);
+            from++;
+        }
+    }
+
+    if (!b->choosy) {
+        if (from < b->n) {
+            (void) sync_fanout_queue(a, c, from, b->n);
+        }
+
+        return;
+    }
+
+    for (i = from; i < b->n; i++) {
+
+        if (!sync_fanout_wants(a, c, e)) {
+
+            if (from < i && sync_fanout_queue(a, c, from, i) != SYNC_OK) {
+                return;
+            }
+
+            from = i + 1;
+        }
+
+        e = sync_entry_next(e);
+    }
+
+    if (from < b->n) {
+        (void) sync_fanout_queue(a, c, from, b->n);
+    }
+}
+
+
+static ngx_uint_t
+sync_fanout_wants(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    u_char      *id;
+    ngx_uint_t   i;
+    sync_str_t   name;
+
+    id = sync_entry_except(e);
+
+    for (i = 0; i < e->nexcept; i++) {
+        if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
+            return 0;
+        }
+
+        id += SYNC_ID_LEN;
+    }
+
+    switch (e->kind) {
+
+    case SYNC_ENTRY_PATTERN:
+        return c->mark == sync_fanout_worker.mark;
+
+    case SYNC_ENTRY_MESSAGE:
+
+        if (e->subject_len == 0) {
+            return 1;
+        }
+
+        /* a member of the room itself has it from there */
+
+        name.data = sync_entry_subject(e);
+        name.len = e->subject_len;
+
+        return sync_fanout_member(c, &name) == NULL;
+
+    default: /* SYNC_ENTRY_ALL */
+        return 1;
+    }
+}
+
+
+/*
+ * Queues messages [from, to) of the batch.  Returns SYNC_OK, or SYNC_ERROR
+ * if the client is no more.
+ */
+
+static ngx_int_t
+sync_fanout_queue(sync_audience_t *a, sync_client_t *c, uint32_t from,
+    uint32_t to)
+{
+    uint32_t      pos, last;
+    ngx_int_t     rc;
+    sync_run_t   *run;
+    sync_zone_t  *z;
+
+    z = sync_fanout_worker.zone;
+
+    run = sync_fanout_run(a, c);
+
+    if (run == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return SYNC_ERROR;
+    }
+
+    pos = from ? run->ends[from - 1] : 0;
+    last = run->ends[to - 1];
+
+    rc = sync_client_queue(c, run, pos, last);
+
+    if (rc == SYNC_OK) {
+        sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
+        sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
+        return SYNC_OK;
+    }
+
+    if (rc != SYNC_BUSY) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return SYNC_ERROR;
+    }
+
+    if (a->slow == SYNC_SLOW_DROP) {
+        sync_zone_count(z, SYNC_COUNT_DROPPED, to - from);
+        return SYNC_OK;
+    }
+
+    sync_zone_count(z, SYNC_COUNT_SLOW, 1);
+    sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    return SYNC_ERROR;
+}
+
+
+static sync_run_t *
+sync_fanout_run(sync_audience_t *a, sync_client_t *c)
+{
+    sync_run_t            **run;
+    sync_batch_t           *b;
+    sync_frame_deflate_t    deflate;
+
+    b = a->batch;
+    run = &b->runs[c->dialect];
+
+    if (*run == NULL) {
+        deflate.level = c->conf->level;
+        deflate.min = c->conf->min;
+
+        *run = sync_frame_entries(c->dialect, b->entries, b->len, b->n,
+                                  &a->name, 0, &deflate);
+    }
+
+    return *run;
+}

@@ -1,0 +1,436 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_join.h>
+#include <sync_call.h>
+#include <sync_connect.h>
+#include <sync_fanout.h>
+#include <sync_name.h>
+#include <sync_reply.h>
+
+
+/* What a client asked for and has no answer to yet: one allocation. */
+
+typedef struct {
+    ngx_queue_t      queue;
+    sync_client_t   *client;
+    sync_call_t     *call;              /* the hook that is being asked */
+    sync_str_t       room;
+    sync_str_t       index;
+    unsigned         leave:1;
+    u_char           buf[SYNC_INDEX_MAX];
+} sync_join_t;
+
+
+static void sync_join_request(sync_client_t *c, sync_json_t *arg,
+    ngx_uint_t leave);
+static ngx_int_t sync_join_wait(sync_client_t *c, sync_str_t *room,
+    sync_str_t *index, ngx_uint_t leave);
+static void sync_join_next(sync_client_t *c);
+static ngx_int_t sync_join_begin(sync_join_t *j);
+static ngx_int_t sync_join_ask(sync_join_t *j);
+static void sync_join_answered(sync_call_t *call,
+    sync_call_result_e result);
+static void sync_join_do(sync_client_t *c, sync_str_t *room,
+    sync_str_t *index, ngx_uint_t leave);
+static void sync_join_done(sync_join_t *j);
+static void sync_join_blocked(sync_client_t *c, sync_str_t *index,
+    ngx_uint_t leave, ngx_uint_t status);
+static ngx_uint_t sync_join_asks(sync_client_t *c, sync_str_t *room,
+    ngx_uint_t leave);
+
+
+#define sync_join_event(leave)  ((leave) ? "leaveRoom" : "joinRoom")
+
+
+void
+sync_join_room(sync_client_t *c, sync_json_t *arg)
+{
+    sync_join_request(c, arg, 0);
+}
+
+
+void
+sync_join_leave(sync_client_t *c, sync_json_t *arg)
+{
+    sync_join_request(c, arg, 1);
+}
+
+
+void
+sync_join_list(sync_client_t *c, sync_json_t *arg)
+{
+    sync_str_t   index;
+    sync_json_t  v;
+    u_char       buf[SYNC_INDEX_MAX];
+
+    if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
+        || sync_reply_index(&index, &v, buf) != SYNC_OK)
+    {
+        return;
+    }
+
+    sync_reply_rooms(c, "getJoinedRooms", &index);
+}
+
+
+static void
+sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
+{
+    sync_str_t    room, index;
+    sync_json_t   v;
+    sync_rule_t  *rule;
+    ngx_queue_t  *waiting;
+    u_char        buf[SYNC_INDEX_MAX], name[SYNC_NAME_MAX];
+
+    /* with no number to answer to, nothing is done at all */
+
+    if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
+        || sync_reply_index(&index, &v, buf) != SYNC_OK)
+    {
+        return;
+    }
+
+    if (sync_json_get(&v, arg, "group") != SYNC_OK
+        || sync_json_string(&room, &v, name, SYNC_NAME_MAX) != SYNC_OK)
+    {
+        room.len = 0;
+    }
+
+    sync_name_trim(&room);
+
+    if (sync_name_check(&room) != SYNC_OK) {
+        sync_reply_code(c, sync_join_event(leave), &index, "room.invalid",
+                        400);
+        return;
+    }
+
+    rule = sync_settings_rule(sync_settings(c)->main, &room);
+
+    if (!leave && rule->join == SYNC_JOIN_DENY) {
+        sync_join_blocked(c, &index, leave, 403);
+        return;
+    }
+
+    waiting = sync_join_asks(c, &room, leave) || c->opaque
+              ? sync_call_waiting(c) : NULL;
+
+    if (waiting == NULL
+        || (ngx_queue_empty(waiting) && !sync_join_asks(c, &room, leave)))
+    {
+        sync_join_do(c, &room, &index, leave);
+        return;
+    }
+
+    if (sync_join_wait(c, &room, &index, leave) != SYNC_OK) {
+        sync_reply_code(c, sync_join_event(leave), &index, "hook.busy", 503);
+    }
+}
+
+
+/* Whether the app is to be asked first. */
+
+static ngx_uint_t
+sync_join_asks(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
+{
+    sync_settings_t  *s;
+
+    s = sync_settings(c);
+
+    if (sync_settings_rule(s->main, room)->join != SYNC_JOIN_HOOK) {
+        return 0;
+    }
+
+    /* with nobody to ask, a join is refused, a leave is done */
+
+    return !leave || s->hooks[SYNC_HOOK_LEAVE].uri.len;
+}
+
+
+static ngx_int_t
+sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
+    ngx_uint_t leave)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q, *waiting;
+    sync_join_t  *j;
+
+    waiting = sync_call_waiting(c);
+
+    if (waiting == NULL) {
+        return SYNC_ERROR;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(waiting);
+         q != ngx_queue_sentinel(waiting);
+         q = ngx_queue_next(q))
+    {
+        if (++n == SYNC_JOIN_WAITING) {
+            return SYNC_BUSY;
+        }
+    }
+
+    j = ngx_alloc(sizeof(sync_join_t) + room->len, ngx_cycle->log);
+    if (j == NULL) {
+        return SYNC_ERROR;
+    }
+
+    j->client = c;
+    j->call = NULL;
+    j->leave = leave;
+
+    j->index.data = j->buf;
+    j->index.len = index->len;
+    ngx_memcpy(j->buf, index->data, index->len);
+
+    j->room.data = (u_char *) j + sizeof(sync_join_t);
+    j->room.len = room->len;
+    ngx_memcpy(j->room.data, room->data, room->len);
+
+    ngx_queue_insert_tail(waiting, &j->queue);
+
+    if (n == 0) {
+        sync_join_next(c);
+    }
+
+    return SYNC_OK;
+}
+
+
+/* Goes on with what waits till a hook has to be waited for. */
+
+static void
+sync_join_next(sync_client_t *c)
+{
+    ngx_queue_t  *waiting;
+    sync_join_t  *j;
+
+    while (!c->closing) {
+        waiting = sync_call_waiting(c);
+
+        if (waiting == NULL || ngx_queue_empty(waiting)) {
+            return;
+        }
+
+        j = ngx_queue_data(ngx_queue_head(waiting), sync_join_t, queue);
+
+        if (sync_join_begin(j) == SYNC_AGAIN) {
+            return;
+        }
+
+        /* a client that was closed has forgotten it already */
+
+        if (!c->closing) {
+            sync_join_done(j);
+        }
+    }
+}
+
+
+static ngx_int_t
+sync_join_begin(sync_join_t *j)
+{
+    ngx_int_t       rc;
+    sync_client_t  *c;
+
+    c = j->client;
+
+    if (!sync_join_asks(c, &j->room, j->leave)
+        || (!j->leave && sync_fanout_is_member(c, &j->room)))
+    {
+        sync_join_do(c, &j->room, &j->index, j->leave);
+        return SYNC_OK;
+    }
+
+    if (!j->leave && sync_settings(c)->hooks[SYNC_HOOK_JOIN].uri.len == 0) {
+        sync_join_blocked(c, &j->index, 0, 403);
+        return SYNC_OK;
+    }
+
+    rc = sync_join_ask(j);
+
+    if (rc == SYNC_OK) {
+        return SYNC_AGAIN;
+    }
+
+    if (rc == SYNC_BUSY) {
+        sync_reply_code(c, sync_join_event(j->leave), &j->index,
+                        "hook.busy", 503);
+
+    } else {
+        sync_join_blocked(c, &j->index, j->leave, 400);
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_join_ask(sync_join_t *j)
+{
+    ngx_int_t       rc;
+    sync_str_t      body, user;
+    sync_call_t    *call;
+    sync_writer_t   w;
+    sync_client_t  *c;
+
+    c = j->client;
+
+    call = sync_call_create(c, sync_settings(c),
+                            j->leave ? SYNC_HOOK_LEAVE : SYNC_HOOK_JOIN,
+                            sync_join_answered);
+    if (call == NULL) {
+        return SYNC_BUSY;
+    }
+
+    call->opaque = j;
+
+    sync_connect_user(c, &user);
+
+    do {
+        sync_reply_text(&w);
+        sync_call_write(call, &w, c->record->id, &user, NULL);
+        sync_write_literal(&w, ",\"room\":");
+        sync_json_write_str(&w, &j->room);
+        sync_write_byte(&w, '}');
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&body, &w);
+
+    rc = sync_call_start(call, &body, NULL);
+
+    if (rc == SYNC_OK) {
+        j->call = call;
+    }
+
+    return rc;
+}
+
+
+static void
+sync_join_answered(sync_call_t *call, sync_call_result_e result)
+{
+    ngx_uint_t           stop;
+    sync_join_t         *j;
+    sync_client_t       *c;
+    sync_reply_error_t   e;
+
+    j = call->opaque;
+    c = j->client;
+    j->call = NULL;
+
+    e.params.len = 0;
+    e.status = 400;
+    e.code.data = (u_char *) (j->leave ? "room.leaveBlocked"
+                                       : "room.joinBlocked");
+    e.code.len = ngx_strlen(e.code.data);
+
+    if (result == SYNC_CALL_ANSWERED) {
+        stop = sync_call_stop(call, &e.code, &e.status);
+
+    } else {
+        stop = !call->settings->hooks[call->event].allow;
+    }
+
+    if (stop) {
+        sync_reply_error(c, sync_join_event(j->leave), &j->index, &e);
+
+    } else {
+        sync_join_do(c, &j->room, &j->index, j->leave);
+    }
+
+    if (c->closing) {
+        return;
+    }
+
+    sync_join_done(j);
+    sync_join_next(c);
+}
+
+
+static void
+sync_join_do(sync_client_t *c, sync_str_t *room, sync_str_t *index,
+    ngx_uint_t leave)
+{
+    ngx_int_t   rc;
+    sync_str_t  oldest;
+    u_char      name[SYNC_NAME_MAX];
+
+    if (leave) {
+        (void) sync_fanout_leave(c, room);
+        sync_reply_rooms(c, "leaveRoom", index);
+        return;
+    }
+
+    if (c->record->nrooms >= sync_settings(c)->max_rooms
+        && !sync_fanout_is_member(c, room))
+    {
+        /* the name is the room's, which may go with its last member */
+
+        (void) sync_fanout_rooms(c, &oldest, 1);
+
+        ngx_memcpy(name, oldest.data, oldest.len);
+        oldest.data = name;
+
+        (void) sync_fanout_leave(c, &oldest);
+    }
+
+    rc = sync_fanout_join(c, room);
+
+    if (rc == SYNC_OK || rc == SYNC_DECLINED) {
+        sync_reply_rooms(c, "joinRoom", index);
+        return;
+    }
+
+    sync_reply_code(c, "joinRoom", index, "broker.unavailable", 503);
+}
+
+
+static void
+sync_join_done(sync_join_t *j)
+{
+    ngx_queue_remove(&j->queue);
+    ngx_free(j);
+}
+
+
+static void
+sync_join_blocked(sync_client_t *c, sync_str_t *index, ngx_uint_t leave,
+    ngx_uint_t status)
+{
+    sync_reply_code(c, sync_join_event(leave), index,
+                    leave ? "room.leaveBlocked" : "room.joinBlocked",
+                    status);
+}
+
+
+void
+sync_join_client_closed(sync_client_t *c)
+{
+    ngx_queue_t  *waiting;
+    sync_join_t  *j;
+
+    if (c->opaque == NULL) {
+        return;
+    }
+
+    waiting = sync_call_waiting(c);
+
+    while (!ngx_queue_empty(waiting)) {
+        j = ngx_queue_data(ngx_queue_head(waiting), sync_join_t, queue);
+
+        if (j->call) {
+            sync_call_cancel(j->call);
+        }
+
+        sync_join_done(j);
+    }
+}

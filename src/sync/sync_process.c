@@ -1,0 +1,270 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sync_process.h>
+#include <sync_client.h>
+#include <sync_fanout.h>
+#include <sync_notify.h>
+#include <sync_room.h>
+#include <sync_slot.h>
+#include <sync_wake.h>
+#include <sync_ws.h>
+
+
+#define SYNC_PROCESS_RETRY  1000        /* ms, to look for a free slot */
+#define SYNC_PROCESS_PACE   50          /* ms, between steps of a drain */
+
+
+typedef struct {
+    sync_main_settings_t  *main;
+    sync_zone_t           *zone;
+    uint32_t               generation;
+
+    ngx_event_t            claim;
+    ngx_event_t            drain;
+
+    ngx_msec_t             drain_start;
+    ngx_uint_t             drain_total; /* clients when it began */
+    ngx_uint_t             drain_done;
+    ngx_uint_t             code;
+
+    unsigned               draining:1;
+} sync_process_t;
+
+
+static void sync_process_claim(void);
+static void sync_process_claim_handler(ngx_event_t *ev);
+static void sync_process_tick(void);
+static void sync_process_exiting(void);
+static void sync_process_drain_handler(ngx_event_t *ev);
+static void sync_process_release(void);
+
+
+static const sync_wake_handler_t  sync_process_wake = {
+    sync_fanout_look,
+    sync_process_tick,
+    sync_process_exiting
+};
+
+
+static sync_process_t  sync_process;
+
+
+ngx_int_t
+sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
+{
+    sync_process_t  *w;
+
+    if (main->zone == NULL) {
+        return SYNC_OK;
+    }
+
+    w = &sync_process;
+
+    ngx_memzero(w, sizeof(sync_process_t));
+
+    w->main = main;
+    w->zone = main->zone;
+    w->generation = main->zone->sh->generation;
+
+    w->claim.handler = sync_process_claim_handler;
+    w->claim.log = cycle->log;
+    w->claim.cancelable = 1;
+
+    w->drain.handler = sync_process_drain_handler;
+    w->drain.log = cycle->log;
+
+    sync_client_init_worker(w->zone);
+
+    if (sync_fanout_init_worker(main) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    sync_process_claim();
+
+    return SYNC_OK;
+}
+
+
+/* Takes a slot; while there is none, handshakes are answered with 503. */
+
+static void
+sync_process_claim(void)
+{
+    ngx_int_t        rc;
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    rc = sync_worker_claim(w->zone, sync_fanout_host_cookie());
+
+    if (rc == SYNC_BUSY && sync_worker_reap(w->zone)) {
+        rc = sync_worker_claim(w->zone, sync_fanout_host_cookie());
+    }
+
+    if (rc != SYNC_OK) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "no slot for this worker in zone \"%V\", %s",
+                      &w->zone->name,
+                      rc == SYNC_BUSY ? "all are taken" : "it is full");
+
+        ngx_add_timer(&w->claim, SYNC_PROCESS_RETRY);
+        return;
+    }
+
+    if (sync_wake_listen((ngx_cycle_t *) ngx_cycle, w->zone,
+                         &sync_process_wake)
+        != SYNC_OK)
+    {
+        sync_worker_release(w->zone);
+        ngx_add_timer(&w->claim, SYNC_PROCESS_RETRY);
+        return;
+    }
+
+    sync_worker_beat(w->zone);
+}
+
+
+static void
+sync_process_claim_handler(ngx_event_t *ev)
+{
+    sync_process_claim();
+}
+
+
+ngx_int_t
+sync_process_ready(void)
+{
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    return w->zone && w->zone->self && !w->draining ? SYNC_OK : SYNC_BUSY;
+}
+
+
+static void
+sync_process_tick(void)
+{
+    sync_zone_t  *z;
+
+    z = sync_process.zone;
+
+    sync_worker_beat(z);
+
+    (void) sync_worker_reap(z);
+
+    sync_room_expire(z);
+
+    /* in case that a wake was lost */
+
+    sync_fanout_look();
+}
+
+
+static void
+sync_process_exiting(void)
+{
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    if (w->draining) {
+        return;
+    }
+
+    w->draining = 1;
+    w->zone->self->exiting = 1;
+
+    w->drain_start = ngx_current_msec;
+    w->drain_total = sync_client_count();
+
+    /* a later configuration, and its workers, came with a reload */
+
+    w->code = (w->zone->sh->generation != w->generation)
+              ? SYNC_WS_CODE_RESTART : SYNC_WS_CODE_AWAY;
+
+    /* not cancelable: it keeps the worker till the last client is gone */
+
+    ngx_add_timer(&w->drain, 1);
+}
+
+
+static void
+sync_process_drain_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       due, n;
+    ngx_msec_t       elapsed;
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    elapsed = ngx_current_msec - w->drain_start;
+
+    if (elapsed >= w->main->drain) {
+        due = (ngx_uint_t) -1;
+
+    } else {
+        due = (ngx_uint_t) ((uint64_t) w->drain_total * elapsed
+                            / w->main->drain);
+    }
+
+    if (due > w->drain_done) {
+        n = sync_client_close_some(due - w->drain_done, w->code,
+                                   w->code == SYNC_WS_CODE_RESTART
+                                   ? "restarting" : "shutting down");
+
+        w->drain_done += n;
+        sync_zone_count(w->zone, SYNC_COUNT_DRAINED, n);
+    }
+
+    if (sync_client_alive() || sync_notify_waiting()) {
+        sync_notify_flush();
+        ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);
+        return;
+    }
+
+    sync_process_release();
+}
+
+
+void
+sync_process_exit(ngx_cycle_t *cycle)
+{
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    if (w->zone == NULL) {
+        return;
+    }
+
+    /* a fast stop: there is time for one frame to each */
+
+    (void) sync_client_close_some((ngx_uint_t) -1, SYNC_WS_CODE_AWAY,
+                                  "shutting down");
+    sync_client_finish();
+
+    sync_process_release();
+}
+
+
+static void
+sync_process_release(void)
+{
+    sync_process_t  *w;
+
+    w = &sync_process;
+
+    sync_wake_done();
+
+    if (w->zone->self) {
+        sync_worker_release(w->zone);
+    }
+}
