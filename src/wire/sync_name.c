@@ -44,7 +44,7 @@ sync_name_trim(sync_str_t *s)
 
         for (n = 1; n < 4 && n < s->len; n++) {
 
-            if ((last[-n] & 0xc0) != 0x80) {
+            if ((*(last - n) & 0xc0) != 0x80) {
                 break;
             }
         }
