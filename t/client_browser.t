@@ -26,6 +26,7 @@ my @steps = (
 	'an aborted request leaves the link as it was',
 	'channels are heard, by name and by pattern',
 	'a reload: rooms again, then what waited, then what is new',
+	'a client that is disconnected comes back, one kicked does not',
 	'a closed client is no member',
 	'the page did not complain',
 );

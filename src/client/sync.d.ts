@@ -155,7 +155,10 @@ export interface SyncOptions {
     /* Connect at once, true. */
     open?: boolean;
 
-    /* Every close but 1008 is followed by another attempt. */
+    /*
+     * Every close is followed by another attempt, but 1008 for any reason
+     * other than "too slow": a kick, or a refusal.
+     */
     reconnect?: boolean
         | ((event: { code: number, reason: string }) => boolean);
 

@@ -406,7 +406,7 @@ export class SyncClient {
 
         const again = typeof reconnect === "function"
                       ? reconnect(event)
-                      : reconnect && code !== 1008;
+                      : reconnect && !unwelcome(code, reason);
 
         if (!again) {
             this.#finish({ code, reason });
@@ -1344,6 +1344,15 @@ function upsert(callbacks, request, fn) {
             callbacks.delete(route);
         }
     };
+}
+
+
+/*
+ * A close by policy is the server's word to stay away, but for a page that
+ * was asleep and did not read: it is awake now.
+ */
+function unwelcome(code, reason) {
+    return code === 1008 && reason !== "too slow";
 }
 
 

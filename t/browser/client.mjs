@@ -47,7 +47,11 @@ async function run(open) {
     await reload(page);
     held("a reload: rooms again, then what waited, then what is new");
 
-    await page.evaluate(() => client.close());
+    await disconnect(page);
+    held("a client that is disconnected comes back, one kicked does not");
+
+    await members("r1", 1);
+    await page.evaluate(() => other.close());
     await members("r1", 0);
     held("a closed client is no member");
 
@@ -304,4 +308,30 @@ async function reload(page) {
 
         return [heard[0][1], said[0]];
     }), [9, ["timer", 9]]);
+}
+
+
+async function disconnect(page) {
+    const [one, two] = await page.evaluate(async () => {
+        window.closes = [];
+
+        other.open();
+        await until(() => other.status === "connected");
+
+        for (const each of [client, other]) {
+            each.onStatus((status, { code }) => closes.push([status, code]));
+        }
+
+        return [client.clientId, other.clientId];
+    });
+
+    await control("kick", { clientId: one, reason: "enough" });
+    await page.evaluate(() => until(() => client.status === "closed"));
+    await control("disconnect", { clientId: two });
+
+    assert.deepEqual(await page.evaluate(async () => {
+        await until(() => closes.length === 3);
+
+        return closes;
+    }), [["closed", 1008], ["reconnecting", 1000], ["connected", undefined]]);
 }

@@ -75,14 +75,17 @@ test("a token goes first", async () => {
 });
 
 
-for (const code of [1001, 1006, 1011, 1012, 1013]) {
+for (const [code, reason] of [
+    [1000, "disconnected"], [1001, ""], [1006, ""], [1008, "too slow"],
+    [1011, "internal error"], [1012, "restart"], [1013, ""]
+]) {
     test("close " + code + " is followed by another attempt", async () => {
         start();
         await WebSocket.last.hello();
-        await WebSocket.last.drop(code, "why");
+        await WebSocket.last.drop(code, reason);
 
         assert.deepEqual(log.at(-1), ["reconnecting", {
-            attempt: 1, delay: 500, code, reason: "why"
+            attempt: 1, delay: 500, code, reason
         }]);
 
         await clock.advance(499);
