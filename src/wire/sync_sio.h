@@ -29,8 +29,8 @@
 typedef struct {
     sync_str_t   nsp;            /* "/" if the packet names none, no query */
     sync_json_t  data;           /* if has_data */
-    sync_json_t  event;          /* an event's name, a string in quotes */
-    uint64_t     id;             /* if has_id */
+    sync_json_t  event;          /* an event's name, mostly a string */
+    uint64_t     id;             /* if has_id, below 2^53 */
     u_char       type;
     u_char       attachments;    /* binary messages that follow */
     unsigned     has_data:1;
@@ -43,10 +43,12 @@ typedef struct {
  *
  * Returns SYNC_OK and sets *pkt, its spans are of the text or static; or
  * SYNC_ERROR if the packet is malformed: an unknown type, a number that is
- * none or too large, more than SYNC_SIO_ATTACHMENTS_MAX attachments, data
+ * none or too large, attachments not 1 to SYNC_SIO_ATTACHMENTS_MAX, data
  * that is not JSON or not what the type asks for: CONNECT nothing or an
  * object, DISCONNECT nothing, CONNECT_ERROR a string or an object, events
- * an array with a string first, acks an array and an id.
+ * an array with a string or a number first, acks an array and an id.
+ *
+ * Where the data has placeholders of attachments they are not looked at.
  */
 sync_int_t sync_sio_parse(sync_sio_packet_t *pkt, const sync_str_t *text);
 
