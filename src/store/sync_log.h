@@ -30,7 +30,8 @@
  * and reads what is above it; if that is below "trimmed" it missed some, as
  * LSNs may have gaps of their own.
  *
- * An entry is copied out whole, header and all, and read from the copy.
+ * An entry is copied out whole, header and all, and read from the copy,
+ * which must be aligned to SYNC_ENTRY_ALIGN.
  */
 
 

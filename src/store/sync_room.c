@@ -7,7 +7,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_room.h>
-#include <sync_name.h>
 
 
 /*
