@@ -48,7 +48,6 @@ typedef struct {
 
 static ngx_int_t sync_client_append(sync_client_t *c, sync_run_t *run,
     uint32_t pos, uint32_t last);
-static void sync_client_shift(sync_client_t *c, size_t n);
 static ssize_t sync_client_writev(sync_client_t *c);
 static ssize_t sync_client_write_tls(sync_client_t *c);
 static void sync_client_turn_handler(ngx_event_t *ev);
@@ -264,9 +263,7 @@ sync_client_flush(sync_client_t *c)
 }
 
 
-/* Takes n bytes off the front of the output. */
-
-static void
+void
 sync_client_shift(sync_client_t *c, size_t n)
 {
     size_t                 size;

@@ -201,6 +201,12 @@ void sync_client_close(sync_client_t *c, ngx_uint_t code,
  */
 void sync_client_write(sync_client_t *c);
 
+/*
+ * Takes n bytes off the front of the output: for transports that write what
+ * is in c->out themselves.
+ */
+void sync_client_shift(sync_client_t *c, size_t n);
+
 /* Drops all output that is not begun: what is sent of a frame is finished. */
 void sync_client_drop_output(sync_client_t *c);
 

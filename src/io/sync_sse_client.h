@@ -8,7 +8,7 @@
 #define _SYNC_SSE_CLIENT_H_INCLUDED_
 
 
-#include <sync_ws_client.h>
+#include <sync_detach.h>
 
 
 /*

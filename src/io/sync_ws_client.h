@@ -8,7 +8,7 @@
 #define _SYNC_WS_CLIENT_H_INCLUDED_
 
 
-#include <sync_client.h>
+#include <sync_detach.h>
 
 
 /*
@@ -20,15 +20,6 @@
  * own for input only while a frame or a message is incomplete.
  */
 
-
-/*
- * What opened() is told; everything but the request is the transport's.  It
- * is called when the 101 is on its way and the request still lives: the
- * last moment to look at its headers.  Its return value other than SYNC_OK
- * closes the client with 1011.
- */
-typedef ngx_int_t (*sync_client_opened_pt)(sync_client_t *c,
-    ngx_http_request_t *r);
 
 /*
  * Checks the handshake (RFC 6455, 4.2) and answers it.  For a content
