@@ -1,0 +1,114 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _NGX_HTTP_SYNC_MODULE_H_INCLUDED_
+#define _NGX_HTTP_SYNC_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <sync_settings.h>
+
+
+#define NGX_HTTP_SYNC_VERSION  "0.1.0"
+
+
+/* part of the zone that one room, or one message, may take */
+
+#define NGX_HTTP_SYNC_SHARE    8
+
+
+/* an MD5 in hexadecimal and its quotes */
+
+#define NGX_HTTP_SYNC_ETAG_LEN  34
+
+
+/* sync_allow_origin */
+
+typedef struct {
+    ngx_array_t             *exact;     /* of ngx_str_t, normalised */
+    ngx_array_t             *regex;     /* of ngx_regex_t *; may be NULL */
+    unsigned                 same:1;
+    unsigned                 any:1;
+} ngx_http_sync_origins_t;
+
+
+typedef struct {
+    sync_main_settings_t     settings;
+    size_t                   size;      /* of the zone, bytes */
+    u_char                   etag[2][NGX_HTTP_SYNC_ETAG_LEN];
+    ngx_str_t                file;      /* of the first "sync" */
+    ngx_uint_t               line;
+    unsigned                 hooks:1;   /* there is a "sync_hook" */
+} ngx_http_sync_main_conf_t;
+
+
+typedef struct {
+    sync_settings_t          settings;
+    ngx_http_sync_origins_t *origins;
+    ngx_http_handler_pt      handler;   /* the endpoint; NULL: none here */
+} ngx_http_sync_loc_conf_t;
+
+
+/* Endpoints. */
+
+ngx_int_t ngx_http_sync_websocket_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_sse_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_control_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_client_handler(ngx_http_request_t *r);
+
+/* Sets the ETags of the browser module. */
+void ngx_http_sync_client_init(ngx_http_sync_main_conf_t *smcf);
+
+/*
+ * Answers with a body of this type that may not be stored; for a content
+ * handler, whose value it returns.  body lives as long as the request.
+ */
+ngx_int_t ngx_http_sync_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *type, ngx_str_t *body);
+
+/* Adds a header to the answer; NGX_OK or NGX_ERROR (memory). */
+ngx_int_t ngx_http_sync_add_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* 405 with an Allow header, or 500; a content handler's value. */
+ngx_int_t ngx_http_sync_not_allowed(ngx_http_request_t *r,
+    const char *methods);
+
+/* The first header of the request with this name in lower case, or NULL. */
+ngx_str_t *ngx_http_sync_header_in(ngx_http_request_t *r, const char *name);
+
+ngx_http_sync_origins_t *ngx_http_sync_origins_create(ngx_conf_t *cf);
+
+/*
+ * Parses one argument of sync_allow_origin.  Returns NGX_OK; NGX_DECLINED
+ * if it is no origin; or NGX_ERROR with the log written.
+ */
+ngx_int_t ngx_http_sync_origins_add(ngx_conf_t *cf,
+    ngx_http_sync_origins_t *origins, ngx_str_t *value);
+
+/*
+ * Whether the request may come from where it says; *origin is then what it
+ * says, or NULL if it says nothing.  Returns NGX_OK or NGX_DECLINED.
+ */
+ngx_int_t ngx_http_sync_origins_check(ngx_http_request_t *r,
+    ngx_http_sync_origins_t *origins, ngx_str_t **origin);
+
+/* The page of "sync status" for a browser. */
+
+extern const u_char  ngx_http_sync_page[];
+extern const size_t  ngx_http_sync_page_len;
+
+ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
+
+
+extern ngx_command_t  ngx_http_sync_commands[];
+extern ngx_module_t   ngx_http_sync_module;
+
+
+#endif /* _NGX_HTTP_SYNC_MODULE_H_INCLUDED_ */

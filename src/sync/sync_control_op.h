@@ -1,0 +1,100 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_CONTROL_OP_H_INCLUDED_
+#define _SYNC_CONTROL_OP_H_INCLUDED_
+
+
+#include <sync_control.h>
+#include <sync_json.h>
+#include <jansson.h>
+
+
+/*
+ * A run of an operation.  The request's fields are spans of its body, and
+ * the answer is a jansson object that is filled as it goes: what was done
+ * before an error stays in it.
+ *
+ * What returns ngx_int_t returns SYNC_OK, SYNC_DECLINED for a field that is
+ * not there, or SYNC_ERROR: with an error noted, or, if there is none, for
+ * want of memory.
+ */
+
+
+#define SYNC_CONTROL_LIMIT         100      /* entries of a page */
+#define SYNC_CONTROL_LIMIT_MAX     1000
+#define SYNC_CONTROL_ROOMS_MAX     1000     /* of a publish, of a client */
+#define SYNC_CONTROL_MESSAGE       256      /* bytes of an error's message */
+
+
+typedef struct {
+    sync_main_settings_t  *main;
+    ngx_pool_t            *pool;
+    sync_json_t            fields;      /* an object */
+    json_t                *answer;      /* an object */
+    ngx_uint_t             status;      /* of an error; 0: none */
+    const char            *code;
+    u_char                 message[SYNC_CONTROL_MESSAGE];
+    unsigned               failed:1;    /* the answer lacks something */
+} sync_control_t;
+
+
+/* Operations. */
+
+ngx_int_t sync_control_publish(sync_control_t *ctl);
+ngx_int_t sync_control_broadcast(sync_control_t *ctl);
+ngx_int_t sync_control_kick(sync_control_t *ctl);
+ngx_int_t sync_control_disconnect(sync_control_t *ctl);
+ngx_int_t sync_control_join(sync_control_t *ctl);
+ngx_int_t sync_control_leave(sync_control_t *ctl);
+
+ngx_int_t sync_control_rooms(sync_control_t *ctl);
+ngx_int_t sync_control_members(sync_control_t *ctl);
+ngx_int_t sync_control_clients(sync_control_t *ctl);
+ngx_int_t sync_control_client(sync_control_t *ctl);
+
+/* A field that is there; one that is null is not.  No error is noted. */
+ngx_int_t sync_control_field(sync_control_t *ctl, const char *field,
+    sync_json_t *v);
+
+/* A field that is a string, the name of a room or pattern, or "clientId". */
+ngx_int_t sync_control_string(sync_control_t *ctl, const char *field,
+    sync_str_t *s);
+ngx_int_t sync_control_name(sync_control_t *ctl, const char *field,
+    sync_str_t *name);
+ngx_int_t sync_control_id(sync_control_t *ctl, u_char *id);
+
+/*
+ * "limit", from min to SYNC_CONTROL_LIMIT_MAX, and "cursor", or what stands
+ * for them if they are not there; never SYNC_DECLINED.
+ */
+ngx_int_t sync_control_page(sync_control_t *ctl, ngx_uint_t min,
+    ngx_uint_t *limit, ngx_uint_t *cursor);
+
+/* What a value that is a string means. */
+ngx_int_t sync_control_unquote(sync_control_t *ctl, sync_json_t *v,
+    sync_str_t *s);
+
+/* Sets a member of the answer, or within it, and takes the value. */
+void sync_control_set(sync_control_t *ctl, json_t *object, const char *key,
+    json_t *value);
+
+/* The answer's "cursor": null if there is no more. */
+void sync_control_set_cursor(sync_control_t *ctl, ngx_uint_t more,
+    ngx_uint_t cursor);
+
+/* A string; what is not UTF-8, as a client's user id may be, is null. */
+json_t *sync_control_text(const u_char *data, size_t len);
+
+/* These note an error, and return SYNC_ERROR. */
+
+ngx_int_t sync_control_invalid(sync_control_t *ctl, const char *fmt, ...);
+ngx_int_t sync_control_missing(sync_control_t *ctl, const char *field);
+ngx_int_t sync_control_not_found(sync_control_t *ctl);
+ngx_int_t sync_control_full(sync_control_t *ctl);
+
+
+#endif /* _SYNC_CONTROL_OP_H_INCLUDED_ */

@@ -1,0 +1,565 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_control_op.h>
+#include <sync_frame.h>
+#include <sync_name.h>
+#include <sync_ws.h>
+
+
+/*
+ * Messages, which are in the log when this returns, and orders to clients,
+ * which are on their way to the workers that hold them.
+ */
+
+
+#define SYNC_CONTROL_REASON  123        /* bytes in a close frame */
+
+
+static ngx_int_t sync_control_targets(sync_control_t *ctl, ngx_array_t *names,
+    ngx_uint_t *all);
+static ngx_int_t sync_control_target_list(sync_control_t *ctl,
+    sync_json_t *list, ngx_array_t *names);
+static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
+static ngx_int_t sync_control_except(sync_control_t *ctl, sync_saying_t *s);
+static ngx_int_t sync_control_say(sync_control_t *ctl, ngx_array_t *names,
+    sync_saying_t *s);
+static ngx_int_t sync_control_close(sync_control_t *ctl, ngx_uint_t code);
+static ngx_int_t sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
+    ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n);
+static ngx_int_t sync_control_member(sync_control_t *ctl, u_char *id,
+    sync_str_t *room);
+static ngx_int_t sync_control_order(sync_control_t *ctl, ngx_int_t rc);
+
+
+ngx_int_t
+sync_control_publish(sync_control_t *ctl)
+{
+    ngx_int_t      rc;
+    ngx_uint_t     all;
+    ngx_array_t    names;
+    sync_said_t    said;
+    sync_saying_t  s;
+
+    if (ngx_array_init(&names, ctl->pool, 1, sizeof(sync_str_t)) != NGX_OK
+        || sync_control_targets(ctl, &names, &all) != SYNC_OK
+        || sync_control_saying(ctl, &s) != SYNC_OK)
+    {
+        return SYNC_ERROR;
+    }
+
+    if (!all) {
+        s.flags = SYNC_FRAME_ROOM;
+
+        return sync_control_say(ctl, &names, &s);
+    }
+
+    ngx_memzero(&said, sizeof(sync_said_t));
+
+    rc = sync_publish_all(ctl->main, &s, &said);
+
+    if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+        return sync_control_full(ctl);
+    }
+
+    sync_control_set(ctl, ctl->answer, "receivers",
+                     json_integer(said.receivers));
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_control_broadcast(sync_control_t *ctl)
+{
+    ngx_int_t      rc;
+    sync_str_t    *name;
+    ngx_array_t    names;
+    sync_saying_t  s;
+
+    if (ngx_array_init(&names, ctl->pool, 1, sizeof(sync_str_t)) != NGX_OK) {
+        return SYNC_ERROR;
+    }
+
+    name = ngx_array_push(&names);
+    if (name == NULL) {
+        return SYNC_ERROR;
+    }
+
+    rc = sync_control_name(ctl, "channel", name);
+
+    if (rc == SYNC_DECLINED) {
+        return sync_control_missing(ctl, "channel");
+    }
+
+    if (rc != SYNC_OK || sync_control_saying(ctl, &s) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    s.flags = SYNC_FRAME_ROOM;
+
+    return sync_control_say(ctl, &names, &s);
+}
+
+
+/* Exactly one of room, rooms, pattern and all; for all no name is given. */
+
+static ngx_int_t
+sync_control_targets(sync_control_t *ctl, ngx_array_t *names, ngx_uint_t *all)
+{
+    ngx_uint_t   i, n;
+    sync_str_t  *name;
+    sync_json_t  v, target;
+    const char  *field;
+
+    static const char  *fields[] = { "room", "rooms", "pattern", "all" };
+
+    n = 0;
+    field = NULL;
+    *all = 0;
+
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+
+        if (sync_control_field(ctl, fields[i], &v) == SYNC_OK) {
+            field = fields[i];
+            target = v;
+            n++;
+        }
+    }
+
+    if (n != 1) {
+        return sync_control_invalid(ctl, "exactly one of \"room\", \"rooms\", "
+                                    "\"pattern\" and \"all\" must be given");
+    }
+
+    *all = (field == fields[3]);
+
+    if (*all) {
+        return (target.type == SYNC_JSON_TRUE)
+               ? SYNC_OK
+               : sync_control_invalid(ctl, "\"all\" must be true");
+    }
+
+    if (field == fields[1]) {
+        return sync_control_target_list(ctl, &target, names);
+    }
+
+    name = ngx_array_push(names);
+    if (name == NULL) {
+        return SYNC_ERROR;
+    }
+
+    if (sync_control_name(ctl, field, name) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    if (field == fields[2] && !sync_name_is_pattern(name)) {
+        return sync_control_invalid(ctl, "\"pattern\" must end in \"*\"");
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_target_list(sync_control_t *ctl, sync_json_t *list,
+    ngx_array_t *names)
+{
+    sync_str_t       *name;
+    sync_json_t       v;
+    sync_json_iter_t  it;
+
+    if (list->type != SYNC_JSON_ARRAY) {
+        return sync_control_invalid(ctl, "\"rooms\" must be an array");
+    }
+
+    sync_json_iter_init(&it, list);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (names->nelts == SYNC_CONTROL_ROOMS_MAX) {
+            return sync_control_invalid(ctl, "\"rooms\" has more than %d "
+                                        "names", SYNC_CONTROL_ROOMS_MAX);
+        }
+
+        name = ngx_array_push(names);
+        if (name == NULL) {
+            return SYNC_ERROR;
+        }
+
+        if (v.type != SYNC_JSON_STRING) {
+            return sync_control_invalid(ctl, "\"rooms\" must hold strings");
+        }
+
+        if (sync_control_unquote(ctl, &v, name) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        if (sync_name_check(name) != SYNC_OK) {
+            return sync_control_invalid(ctl, "\"rooms\" holds what is not a "
+                                        "name of a room");
+        }
+    }
+
+    if (names->nelts == 0) {
+        return sync_control_invalid(ctl, "\"rooms\" is empty");
+    }
+
+    return SYNC_OK;
+}
+
+
+/* Makes ["event",data] of the fields; data goes in unaltered. */
+
+static ngx_int_t
+sync_control_saying(sync_control_t *ctl, sync_saying_t *s)
+{
+    size_t         size;
+    u_char        *p;
+    ngx_int_t      rc;
+    sync_str_t     event, data;
+    sync_json_t    v;
+    sync_writer_t  w;
+
+    ngx_memzero(s, sizeof(sync_saying_t));
+
+    rc = sync_control_string(ctl, "event", &event);
+
+    if (rc == SYNC_ERROR) {
+        return SYNC_ERROR;
+    }
+
+    if (rc == SYNC_DECLINED) {
+        sync_str_set(&event, "message");
+    }
+
+    if (event.len == 0 || event.len > SYNC_EVENT_MAX) {
+        return sync_control_invalid(ctl, "\"event\" must be 1 to %d bytes "
+                                    "long", SYNC_EVENT_MAX);
+    }
+
+    sync_str_set(&data, "null");
+
+    if (sync_control_field(ctl, "data", &v) == SYNC_OK) {
+        data = v.raw;
+    }
+
+    /* a byte is six at most when it is quoted */
+
+    size = sizeof("[\"\",]") - 1 + 6 * event.len + data.len;
+
+    p = ngx_pnalloc(ctl->pool, size);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    sync_writer_init(&w, p, size);
+
+    sync_write_byte(&w, '[');
+    sync_json_write_str(&w, &event);
+
+    s->event_len = w.len - 1;
+
+    sync_write_byte(&w, ',');
+    sync_write_str(&w, &data);
+    sync_write_byte(&w, ']');
+
+    s->json.data = p;
+    s->json.len = w.len;
+
+    return sync_control_except(ctl, s);
+}
+
+
+static ngx_int_t
+sync_control_except(sync_control_t *ctl, sync_saying_t *s)
+{
+    u_char            *ids;
+    sync_str_t         text;
+    sync_json_t        list, v;
+    sync_json_iter_t   it;
+
+    if (sync_control_field(ctl, "except", &list) != SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    if (list.type != SYNC_JSON_ARRAY) {
+        return sync_control_invalid(ctl, "\"except\" must be an array");
+    }
+
+    ids = ngx_pnalloc(ctl->pool, SYNC_EXCEPT_MAX * SYNC_ID_LEN);
+    if (ids == NULL) {
+        return SYNC_ERROR;
+    }
+
+    sync_json_iter_init(&it, &list);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (s->nexcept == SYNC_EXCEPT_MAX) {
+            return sync_control_invalid(ctl, "\"except\" has more than %d "
+                                        "ids", SYNC_EXCEPT_MAX);
+        }
+
+        if (v.type != SYNC_JSON_STRING) {
+            return sync_control_invalid(ctl, "\"except\" must hold strings");
+        }
+
+        if (sync_control_unquote(ctl, &v, &text) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        if (sync_registry_parse_id(ids + s->nexcept * SYNC_ID_LEN,
+                                   text.data, text.len)
+            != SYNC_OK)
+        {
+            return sync_control_invalid(ctl, "\"except\" holds what is not "
+                                        "the id of a client");
+        }
+
+        s->nexcept++;
+    }
+
+    s->except = ids;
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_say(sync_control_t *ctl, ngx_array_t *names, sync_saying_t *s)
+{
+    json_t       *rooms, *room;
+    ngx_int_t     rc;
+    ngx_uint_t    i;
+    sync_str_t   *name;
+    sync_said_t   said;
+    char          key[SYNC_NAME_MAX + 1];
+
+    rooms = json_object();
+
+    sync_control_set(ctl, ctl->answer, "rooms", rooms);
+
+    name = names->elts;
+
+    for (i = 0; i < names->nelts; i++) {
+
+        (void) ngx_cpystrn((u_char *) key, name[i].data, name[i].len + 1);
+
+        if (json_object_get(rooms, key)) {
+            continue;
+        }
+
+        ngx_memzero(&said, sizeof(sync_said_t));
+
+        rc = sync_publish_room(ctl->main, &name[i], NULL, s, &said);
+
+        if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+            return sync_control_full(ctl);
+        }
+
+        room = json_object();
+
+        sync_control_set(ctl, room, "receivers",
+                         said.receivers == SYNC_PUBLISH_UNCOUNTED
+                         ? json_null() : json_integer(said.receivers));
+        sync_control_set(ctl, room, "position", json_null());
+        sync_control_set(ctl, rooms, key, room);
+    }
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_control_kick(sync_control_t *ctl)
+{
+    return sync_control_close(ctl, SYNC_WS_CODE_POLICY);
+}
+
+
+ngx_int_t
+sync_control_disconnect(sync_control_t *ctl)
+{
+    return sync_control_close(ctl, SYNC_WS_CODE_NORMAL);
+}
+
+
+/* A client by its id, or all of a user. */
+
+static ngx_int_t
+sync_control_close(sync_control_t *ctl, ngx_uint_t code)
+{
+    u_char      id[SYNC_ID_LEN];
+    ngx_int_t   rc, rcu;
+    ngx_uint_t  n;
+    sync_str_t  user, reason;
+
+    sync_str_set(&reason, "");
+
+    rc = sync_control_string(ctl, "reason", &reason);
+
+    if (rc == SYNC_ERROR) {
+        return SYNC_ERROR;
+    }
+
+    if (reason.len > SYNC_CONTROL_REASON
+        || ngx_strlchr(reason.data, reason.data + reason.len, '\0'))
+    {
+        return sync_control_invalid(ctl, "\"reason\" must be up to %d bytes "
+                                    "without zeros", SYNC_CONTROL_REASON);
+    }
+
+    rc = sync_control_id(ctl, id);
+    rcu = sync_control_string(ctl, "user", &user);
+
+    if (rc == SYNC_ERROR || rcu == SYNC_ERROR) {
+        return SYNC_ERROR;
+    }
+
+    if ((rc == SYNC_OK) == (rcu == SYNC_OK)) {
+        return sync_control_invalid(ctl, "exactly one of \"clientId\" and "
+                                    "\"user\" must be given");
+    }
+
+    n = 1;
+
+    if (rc == SYNC_OK) {
+        rc = sync_control_order(ctl,
+                     sync_publish_disconnect(ctl->main, id, code, &reason));
+
+    } else {
+        rc = sync_control_close_user(ctl, &user, code, &reason, &n);
+    }
+
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+
+    sync_control_set(ctl, ctl->answer, "clients", json_integer(n));
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
+    ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n)
+{
+    uint32_t             bucket;
+    ngx_int_t            rc;
+    ngx_uint_t           i, got;
+    sync_zone_t         *z;
+    sync_record_info_t  *info;
+
+    if (user->len == 0) {
+        return sync_control_invalid(ctl, "\"user\" is empty");
+    }
+
+    info = ngx_palloc(ctl->pool,
+                      SYNC_CONTROL_LIMIT * sizeof(sync_record_info_t));
+    if (info == NULL) {
+        return SYNC_ERROR;
+    }
+
+    *n = 0;
+    z = ctl->main->zone;
+
+    for (bucket = 0; bucket <= z->sh->mask; /* void */) {
+
+        got = sync_registry_page(z, &bucket, info, SYNC_CONTROL_LIMIT);
+
+        for (i = 0; i < got; i++) {
+
+            if (info[i].user_len != user->len
+                || ngx_memcmp(info[i].user, user->data, user->len) != 0)
+            {
+                continue;
+            }
+
+            rc = sync_publish_disconnect(ctl->main, info[i].id, code, reason);
+
+            if (rc == SYNC_OK) {
+                (*n)++;
+
+            } else if (rc != SYNC_DECLINED) {
+                return sync_control_full(ctl);
+            }
+        }
+    }
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_control_join(sync_control_t *ctl)
+{
+    u_char      id[SYNC_ID_LEN];
+    sync_str_t  room;
+
+    if (sync_control_member(ctl, id, &room) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    return sync_control_order(ctl, sync_publish_join(ctl->main, id, &room));
+}
+
+
+ngx_int_t
+sync_control_leave(sync_control_t *ctl)
+{
+    u_char      id[SYNC_ID_LEN];
+    sync_str_t  room;
+
+    if (sync_control_member(ctl, id, &room) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    return sync_control_order(ctl, sync_publish_leave(ctl->main, id, &room));
+}
+
+
+static ngx_int_t
+sync_control_member(sync_control_t *ctl, u_char *id, sync_str_t *room)
+{
+    ngx_int_t  rc;
+
+    rc = sync_control_name(ctl, "room", room);
+
+    if (rc == SYNC_DECLINED) {
+        return sync_control_missing(ctl, "room");
+    }
+
+    if (rc == SYNC_OK) {
+        rc = sync_control_id(ctl, id);
+    }
+
+    if (rc == SYNC_DECLINED) {
+        return sync_control_missing(ctl, "clientId");
+    }
+
+    return rc;
+}
+
+
+/* What became of an order to a client. */
+
+static ngx_int_t
+sync_control_order(sync_control_t *ctl, ngx_int_t rc)
+{
+    if (rc == SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    if (rc == SYNC_DECLINED) {
+        return sync_control_not_found(ctl);
+    }
+
+    return sync_control_full(ctl);
+}
