@@ -324,9 +324,9 @@ sub _request {
 		method => $method, uri => $uri, headers => \%headers };
 
 	$r->{body} = $body;
-	$self->_note($r);
-
 	$r->{json} = eval { $json->decode($body) };
+
+	$self->_note($r);
 
 	return $r;
 }
