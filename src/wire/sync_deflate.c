@@ -114,7 +114,6 @@ sync_inflate_init(sync_inflate_t *i, uint64_t max, sync_uint_t ratio,
 
     i->max = max;
     i->ratio = ratio;
-    i->boundary = 1;
 
     if (inflateInit2(&i->z, -SYNC_DEFLATE_BITS) != Z_OK) {
         return SYNC_ERROR;
@@ -143,7 +142,7 @@ sync_inflate(sync_inflate_t *i, const u_char **p, const u_char *last,
         i->z.next_in = (u_char *) *p;
         i->z.avail_in = n;
 
-        if (sync_inflate_step(i) != SYNC_OK) {
+        if (sync_inflate_step(i) == SYNC_ERROR) {
             return SYNC_ERROR;
         }
 
@@ -178,7 +177,8 @@ sync_inflate(sync_inflate_t *i, const u_char **p, const u_char *last,
 static sync_int_t
 sync_inflate_finish(sync_inflate_t *i)
 {
-    uInt  out;
+    uInt        out;
+    sync_int_t  rc;
 
     out = i->z.avail_out;
 
@@ -186,47 +186,39 @@ sync_inflate_finish(sync_inflate_t *i)
     i->z.avail_in = SYNC_DEFLATE_TAIL;
 
     do {
-        if (sync_inflate_step(i) != SYNC_OK) {
-            return SYNC_ERROR;
-        }
+        rc = sync_inflate_step(i);
 
         /* it is the end of an empty block, nothing else */
 
-        if (i->z.avail_out != out) {
+        if (rc == SYNC_ERROR || i->z.avail_out != out) {
             return SYNC_ERROR;
         }
 
     } while (i->z.avail_in);
 
-    if (!i->boundary || inflateReset(&i->z) != Z_OK) {
+    if (rc != SYNC_OK || inflateReset(&i->z) != Z_OK) {
         return SYNC_ERROR;
     }
 
     i->in = 0;
     i->out = 0;
-    i->boundary = 1;
 
     return SYNC_OK;
 }
 
 
+/* SYNC_OK if it took its input up to the end of a block, else SYNC_AGAIN */
+
 static sync_int_t
 sync_inflate_step(sync_inflate_t *i)
 {
-    int          rc;
-    uInt         in, out;
-    sync_uint_t  boundary;
-
-    in = i->z.avail_in;
-    out = i->z.avail_out;
+    int  rc;
 
     rc = inflate(&i->z, Z_SYNC_FLUSH);
 
     if (rc == Z_STREAM_END) {
 
         /* a final block is no end, others may follow (RFC 7692, 7.2.3.4) */
-
-        i->boundary = 1;
 
         return (inflateReset(&i->z) == Z_OK) ? SYNC_OK : SYNC_ERROR;
     }
@@ -235,16 +227,13 @@ sync_inflate_step(sync_inflate_t *i)
         return SYNC_ERROR;
     }
 
-    boundary = ((i->z.data_type & (SYNC_INFLATE_BOUNDARY|SYNC_INFLATE_BITS))
-                == SYNC_INFLATE_BOUNDARY);
-
-    /* zlib forgets that it was at a boundary if it is given nothing there */
-
-    if (boundary || in != i->z.avail_in || out != i->z.avail_out) {
-        i->boundary = boundary;
+    if ((i->z.data_type & (SYNC_INFLATE_BOUNDARY|SYNC_INFLATE_BITS))
+        == SYNC_INFLATE_BOUNDARY)
+    {
+        return SYNC_OK;
     }
 
-    return SYNC_OK;
+    return SYNC_AGAIN;
 }
 
 

@@ -41,7 +41,6 @@ typedef struct {
     uint64_t      out;
     uint64_t      max;         /* bytes a message may have */
     sync_uint_t   ratio;       /* what output over input may be */
-    unsigned      boundary:1;  /* a message may end here */
 } sync_inflate_t;
 
 

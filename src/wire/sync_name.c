@@ -271,7 +271,9 @@ sync_name_route_split(sync_name_route_t *r)
             continue;
         }
 
-        if (p + 1 == last || p[1] == '/') {
+        /* the last character is no slash */
+
+        if (p[1] == '/') {
             return SYNC_ERROR;
         }
 

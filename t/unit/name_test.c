@@ -95,6 +95,7 @@ test_check(void)
         { "a\x80", SYNC_ERROR, SYNC_ERROR },
         { "\xed\xa0\x80", SYNC_ERROR, SYNC_ERROR },
         { "a\tb", SYNC_ERROR, SYNC_ERROR },
+        { "\tb", SYNC_ERROR, SYNC_ERROR },
         { "a\n", SYNC_ERROR, SYNC_ERROR },
         { "a\x7f", SYNC_ERROR, SYNC_ERROR },
         { "a\xc2\x80", SYNC_ERROR, SYNC_ERROR },

@@ -135,6 +135,7 @@ test_parse(void)
         { "2", "error" },
         { "2[]", "error" },
         { "2{}", "error" },
+        { "2{\"a\":\"b\"}", "error" },
         { "2[null]", "error" },
         { "2[[\"a\"]]", "error" },
         { "2[true,\"a\"]", "error" },

@@ -268,7 +268,9 @@ test_skip(void)
         { "\xed\xa0\x80", "111", "a surrogate" },
         { "\xf4\x90\x80\x80", "1111", "above U+10FFFF" },
         { "\xff\xfe", "11", "bytes that nothing has" },
-        { "\xf0\x9f\x98", "3", "a character that is cut" }
+        { "\xf0\x9f\x98", "3", "a character that is cut" },
+        { "\xf1\x80\x80" "a", "31", "the least that may follow" },
+        { "\xf1\xbf\xbf" "a", "31", "the most that may follow" }
     };
 
     for (i = 0; i < unit_count(tests); i++) {
