@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_client.h>
+#include <sync_timer.h>
 #include <sync_worker.h>
 #include <sync_ws.h>
 
@@ -85,12 +86,8 @@ sync_client_init_worker(sync_zone_t *z)
     w->zone = z;
     w->tick = sync_client_ticks(ngx_current_msec);
 
-    w->timer.handler = sync_client_wheel_handler;
-    w->timer.log = ngx_cycle->log;
-    w->timer.cancelable = 1;
-
-    w->turn.handler = sync_client_turn_handler;
-    w->turn.log = ngx_cycle->log;
+    sync_timer_init(&w->timer, sync_client_wheel_handler, 1);
+    sync_timer_init(&w->turn, sync_client_turn_handler, 0);
 
     w->ready = 1;
 }
@@ -177,11 +174,11 @@ sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
         return SYNC_ERROR;
     }
 
-    if (c->queued + (last - pos) > c->conf->queue) {
+    if (c->queued >= c->conf->queue) {
 
         /* a fast client may get more than that in one turn */
 
-        if (!c->waiting && c->out) {
+        if (!c->waiting) {
             c->ops->write(c);
         }
 
@@ -189,7 +186,7 @@ sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
             return SYNC_ERROR;
         }
 
-        if (c->queued + (last - pos) > c->conf->queue && c->out) {
+        if (c->queued >= c->conf->queue) {
             return SYNC_BUSY;
         }
     }

@@ -170,7 +170,7 @@ void sync_client_destroy(sync_client_t *c);
 
 /*
  * Queues run[pos, last) and has it written at the end of the turn.  Returns
- * SYNC_OK; SYNC_BUSY if more than conf->queue bytes would wait: nothing was
+ * SYNC_OK; SYNC_BUSY if conf->queue bytes or more wait already: nothing was
  * queued then; or SYNC_ERROR (memory, or the client is closing).  The run's
  * reference count is raised.
  */

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_wake.h>
+#include <sync_timer.h>
 
 #include <sys/eventfd.h>
 
@@ -109,12 +110,8 @@ sync_wake_listen(ngx_cycle_t *cycle, sync_zone_t *z,
     w->handler = handler;
     w->connection = c;
 
-    w->look.handler = sync_wake_look_handler;
-    w->look.log = cycle->log;
-
-    w->tick.handler = sync_wake_tick_handler;
-    w->tick.log = cycle->log;
-    w->tick.cancelable = 1;
+    sync_timer_init(&w->look, sync_wake_look_handler, 0);
+    sync_timer_init(&w->tick, sync_wake_tick_handler, 1);
 
     ngx_add_timer(&w->tick, SYNC_WAKE_TICK);
 

@@ -466,10 +466,13 @@ sync_call_data(sync_hook_t *h, u_char *p, size_t len)
     call = sync_hook_opaque(h);
 
     cl = ngx_alloc_chain_link(call->pool);
+    if (cl == NULL) {
+        call->broken = 1;
+        return SYNC_OK;
+    }
+
     b = ngx_create_temp_buf(call->pool, len);
-
-    if (cl == NULL || b == NULL) {
-
+    if (b == NULL) {
         call->broken = 1;
         return SYNC_OK;
     }

@@ -11,6 +11,7 @@
 #include <sync_hook.h>
 #include <sync_json.h>
 #include <sync_random.h>
+#include <sync_timer.h>
 #include <sync_worker.h>
 
 
@@ -155,10 +156,7 @@ sync_notify_target(sync_settings_t *s, sync_hook_event_e event)
 
     ngx_queue_init(&t->events);
 
-    t->timer.handler = sync_notify_timer_handler;
-    t->timer.data = t;
-    t->timer.log = ngx_cycle->log;
-    t->timer.cancelable = 1;
+    sync_timer_init(&t->timer, sync_notify_timer_handler, 1);
 
     t->next = sync_notify_targets;
     sync_notify_targets = t;
@@ -170,7 +168,8 @@ sync_notify_target(sync_settings_t *s, sync_hook_event_e event)
 static void
 sync_notify_timer_handler(ngx_event_t *ev)
 {
-    sync_notify_send(ev->data);
+    sync_notify_send((sync_target_t *) ((u_char *) ev
+                                        - offsetof(sync_target_t, timer)));
 }
 
 

@@ -13,6 +13,7 @@
 #include <sync_notify.h>
 #include <sync_room.h>
 #include <sync_slot.h>
+#include <sync_timer.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
 
@@ -73,12 +74,8 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     w->zone = main->zone;
     w->generation = main->zone->sh->generation;
 
-    w->claim.handler = sync_process_claim_handler;
-    w->claim.log = cycle->log;
-    w->claim.cancelable = 1;
-
-    w->drain.handler = sync_process_drain_handler;
-    w->drain.log = cycle->log;
+    sync_timer_init(&w->claim, sync_process_claim_handler, 1);
+    sync_timer_init(&w->drain, sync_process_drain_handler, 0);
 
     sync_client_init_worker(w->zone);
 

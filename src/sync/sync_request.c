@@ -622,6 +622,21 @@ sync_request_params_valid(sync_json_t *params)
 static void
 sync_request_publish(sync_request_t *rq, sync_str_t *output)
 {
+    if (rq->self) {
+
+        /* nothing holds this message up: the acknowledgement goes first */
+
+        if (rq->client) {
+            sync_request_ack(rq, output);
+        }
+
+        if (!rq->ignore_self) {
+            (void) sync_request_say(rq, output);
+        }
+
+        return;
+    }
+
     switch (sync_request_say(rq, output)) {
 
     case SYNC_OK:
@@ -685,12 +700,8 @@ sync_request_say(sync_request_t *rq, sync_str_t *output)
     }
 
     if (rq->self) {
-
-        if (rq->client && !rq->ignore_self) {
-            (void) sync_client_send(rq->client, &s.json);
-        }
-
-        return SYNC_OK;
+        return rq->client ? sync_client_send(rq->client, &s.json)
+                          : SYNC_DECLINED;
     }
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
