@@ -15,6 +15,11 @@
 #endif
 
 
+/* a word of eight equal bytes */
+
+#define sync_json_bytes(ch)  (0x0101010101010101ULL * (ch))
+
+
 static sync_int_t sync_json_scan(const u_char **pp, const u_char *last);
 static sync_int_t sync_json_scan_scalar(const u_char **pp,
     const u_char *last);
@@ -33,6 +38,8 @@ static void sync_json_skip_space(const u_char **pp, const u_char *last);
 static void sync_json_set(sync_json_t *v, const u_char *p,
     const u_char *last);
 static sync_int_t sync_json_skip(const u_char **pp, const u_char *last);
+static sync_int_t sync_json_skip_container(const u_char **pp,
+    const u_char *last);
 static sync_int_t sync_json_skip_string(const u_char **pp,
     const u_char *last);
 
@@ -220,7 +227,12 @@ sync_json_scan_string(const u_char **pp, const u_char *last)
 
     p = *pp + 1;
 
-    while (p < last) {
+    for ( ;; ) {
+        p = sync_json_skip_plain(p, last);
+
+        if (p == last || *p < 0x20) {
+            break;
+        }
 
         if (*p == '"') {
             *pp = p + 1;
@@ -236,15 +248,6 @@ sync_json_scan_string(const u_char **pp, const u_char *last)
             continue;
         }
 
-        if (*p < 0x20) {
-            break;
-        }
-
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-
         n = sync_utf8_decode(&c, p, last);
         if (n == 0) {
             break;
@@ -256,6 +259,44 @@ sync_json_scan_string(const u_char **pp, const u_char *last)
     *pp = p;
 
     return SYNC_ERROR;
+}
+
+
+const u_char *
+sync_json_skip_plain(const u_char *p, const u_char *last)
+{
+    uint64_t  word, quote, escape;
+
+    /*
+     * Eight bytes at a time: a subtraction sets the highest bit of a byte
+     * that is below what is taken off.  Where none is set, none was set by
+     * a borrow either.
+     */
+
+    while (last - p >= (ssize_t) sizeof(uint64_t)) {
+        memcpy(&word, p, sizeof(uint64_t));
+
+        quote = word ^ sync_json_bytes('"');
+        escape = word ^ sync_json_bytes('\\');
+
+        if ((word
+             | (word - sync_json_bytes(0x20))
+             | (quote - sync_json_bytes(1))
+             | (escape - sync_json_bytes(1))) & sync_json_bytes(0x80))
+        {
+            break;
+        }
+
+        p += sizeof(uint64_t);
+    }
+
+    while (p < last
+           && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
+    {
+        p++;
+    }
+
+    return p;
 }
 
 
@@ -517,6 +558,42 @@ sync_json_next(sync_json_iter_t *it, sync_str_t *key, sync_json_t *v)
 static sync_int_t
 sync_json_skip(const u_char **pp, const u_char *last)
 {
+    const u_char  *p;
+
+    p = *pp;
+
+    if (p == last) {
+        return SYNC_ERROR;
+    }
+
+    if (*p == '"') {
+        return sync_json_skip_string(pp, last);
+    }
+
+    if (*p == '{' || *p == '[') {
+        return sync_json_skip_container(pp, last);
+    }
+
+    while (p < last
+           && *p != ',' && *p != ']' && *p != '}'
+           && *p != ' ' && *p != '\t' && *p != '\n' && *p != '\r')
+    {
+        p++;
+    }
+
+    if (p == *pp) {
+        return SYNC_ERROR;
+    }
+
+    *pp = p;
+
+    return SYNC_OK;
+}
+
+
+static sync_int_t
+sync_json_skip_container(const u_char **pp, const u_char *last)
+{
     size_t         depth;
     const u_char  *p;
 
@@ -533,6 +610,17 @@ sync_json_skip(const u_char **pp, const u_char *last)
             p++;
             break;
 
+        case '}':
+        case ']':
+            p++;
+
+            if (--depth == 0) {
+                *pp = p;
+                return SYNC_OK;
+            }
+
+            break;
+
         case '"':
             if (sync_json_skip_string(&p, last) != SYNC_OK) {
                 return SYNC_ERROR;
@@ -540,68 +628,42 @@ sync_json_skip(const u_char **pp, const u_char *last)
 
             break;
 
-        case '}':
-        case ']':
-            if (depth == 0) {
-                goto done;
-            }
-
-            depth--;
-            p++;
-            break;
-
-        case ',':
-        case ' ':
-        case '\t':
-        case '\n':
-        case '\r':
-            if (depth == 0) {
-                goto done;
-            }
-
-            p++;
-            continue;
-
         default:
             p++;
-            continue;
-        }
-
-        if (depth == 0) {
-            break;
         }
     }
 
-done:
-
-    if (p == *pp || depth) {
-        return SYNC_ERROR;
-    }
-
-    *pp = p;
-
-    return SYNC_OK;
+    return SYNC_ERROR;
 }
 
 
 static sync_int_t
 sync_json_skip_string(const u_char **pp, const u_char *last)
 {
-    const u_char  *p;
+    const u_char  *p, *q;
 
     if (*pp == last || **pp != '"') {
         return SYNC_ERROR;
     }
 
     for (p = *pp + 1; p < last; p++) {
+        p = memchr(p, '"', last - p);
 
-        if (*p == '"') {
-            *pp = p + 1;
-            return SYNC_OK;
+        if (p == NULL) {
+            break;
         }
 
-        if (*p == '\\') {
-            p++;
+        /* an odd number of backslashes, back to a quote at most, hides it */
+
+        q = p;
+
+        while (q[-1] == '\\') {
+            q--;
+        }
+
+        if ((p - q) % 2 == 0) {
+            *pp = p + 1;
+            return SYNC_OK;
         }
     }
 

@@ -150,6 +150,12 @@ sync_int_t sync_json_double(double *d, const sync_json_t *v);
 sync_int_t sync_json_equal(const sync_json_t *v1, const sync_json_t *v2);
 
 /*
+ * Returns the first byte in [p, last) that is not ASCII or may not stand in
+ * a string as it is: a quote, a backslash or a control character; or last.
+ */
+const u_char *sync_json_skip_plain(const u_char *p, const u_char *last);
+
+/*
  * Appends a string in quotes.  Escapes what JSON requires; any other valid
  * UTF-8 stays as it is, what is not valid becomes U+FFFD.
  */

@@ -521,11 +521,11 @@ sync_json_write_escaped(sync_writer_t *w, const u_char *p, size_t len)
     last = p + len;
     start = p;
 
-    while (p < last) {
+    for ( ;; ) {
+        p = sync_json_skip_plain(p, last);
 
-        if (*p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
-            p++;
-            continue;
+        if (p == last) {
+            break;
         }
 
         if (*p >= 0x80) {

@@ -21,6 +21,7 @@ static void test_strings(void);
 static void test_int64(void);
 static void test_double(void);
 static void test_equal(void);
+static void test_plain(void);
 static void test_write(void);
 static void test_writer(void);
 
@@ -38,6 +39,7 @@ main(void)
     test_int64();
     test_double();
     test_equal();
+    test_plain();
     test_write();
     test_writer();
 
@@ -316,6 +318,19 @@ test_iterate(void)
     is_str(&e.raw, "\"}\"", "a string with a brace");
     is_int(sync_json_next(&it, &key, &e), SYNC_DECLINED, "no fourth");
 
+    v = value("[\"a\\\\\",\"\\\"\",\"\\\\\\\"]\",-12.5e3 ,true]");
+    sync_json_iter_init(&it, &v);
+    is_int(sync_json_next(&it, NULL, &e), SYNC_OK, "a string");
+    is_str(&e.raw, "\"a\\\\\"", "that ends with a backslash");
+    is_int(sync_json_next(&it, NULL, &e), SYNC_OK, "a string");
+    is_str(&e.raw, "\"\\\"\"", "that is a quote");
+    is_int(sync_json_next(&it, NULL, &e), SYNC_OK, "a string");
+    is_str(&e.raw, "\"\\\\\\\"]\"", "with both");
+    is_int(sync_json_next(&it, NULL, &e), SYNC_OK, "a number");
+    is_str(&e.raw, "-12.5e3", "of several bytes");
+    is_int(sync_json_next(&it, NULL, &e), SYNC_OK, "a literal");
+    is_str(&e.raw, "true", "at the end");
+
     v = value("\"[1,2]\"");
     sync_json_iter_init(&it, &v);
     is_int(sync_json_next(&it, &key, &e), SYNC_DECLINED,
@@ -403,6 +418,7 @@ test_strings(void)
         text("\"\xf0\x9f\x98\x80\"", "\xf0\x9f\x98\x80", 2),
         text("\"\\uffff\\ue000\"", "\xef\xbf\xbf\xee\x80\x80", 2),
         text("\"\\udbff\\udfff\"", "\xf4\x8f\xbf\xbf", 2),
+        text("\"\\ud800\\udc00\"", "\xf0\x90\x80\x80", 2),
         text("\"\\ud800\"", "\xef\xbf\xbd", 1),
         text("\"\\ud800x\"", "\xef\xbf\xbdx", 2),
         text("\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd", 2),
@@ -590,6 +606,43 @@ test_equal(void)
         is_int(sync_json_equal(&v1, &v2), tests[i].equal, tests[i].v1);
         is_int(sync_json_equal(&v2, &v1), tests[i].equal, tests[i].v2);
     }
+}
+
+
+static void
+test_plain(void)
+{
+    int      ch, bad, stop;
+    size_t   i, n;
+    u_char   s[20];
+    u_char  *p;
+
+    bad = 0;
+
+    for (n = 1; n <= sizeof(s); n++) {
+        memset(s, 'x', sizeof(s));
+
+        p = unit_guard(s, n);
+        bad += sync_json_skip_plain(p, p + n) != p + n;
+
+        for (i = 0; i < n; i++) {
+
+            for (ch = 0; ch < 256; ch++) {
+                s[i] = ch;
+                stop = (ch < 0x20 || ch > 0x7f || ch == '"' || ch == '\\');
+
+                p = unit_guard(s, n);
+                bad += sync_json_skip_plain(p, p + n)
+                       != p + (stop ? i : n);
+            }
+
+            /* a byte that may stand there after one that may not */
+
+            s[i] = (i % 2) ? ' ' : '!';
+        }
+    }
+
+    is_int(bad, 0, "every byte at every place of strings of any length");
 }
 
 

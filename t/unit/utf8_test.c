@@ -81,6 +81,7 @@ test_sequences(void)
 {
     int                  a, b, c, d, bad;
     u_char               s[4];
+    uint32_t             ch;
     static const u_char  last[] = { 0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff };
 
     bad = 0;
@@ -88,6 +89,7 @@ test_sequences(void)
     for (a = 0; a < 256; a++) {
         s[0] = a;
         bad += sync_utf8_check(s, s + 1) != naive(s, 1);
+        bad += sync_utf8_decode(&ch, s, s + 1) != (a < 0x80);
     }
 
     is_int(bad, 0, "all sequences of one byte");
