@@ -71,18 +71,26 @@ http {
 }
 EOF
 
-$t->hook(port => 1, answer => \&answer);
+my $hook = $t->hook(port => 1, answer => \&answer);
+
 $t->run;
 
 my $url = 'http://127.0.0.1:' . $t->port . '/';
 my $page = $t->spawn(['node', "$FindBin::Bin/browser/client.mjs", $url,
 	$t->master], $t->testdir . '/page.out');
 
+# the answer that was no longer waited for, before the reload
+
+$t->wait_for(sub {
+	return $t->read_file('page.out') =~ /^(?:ok an aborted|not ok)/m;
+}, 60);
+$hook->go('aborted');
+
 waitpid $page, 0;
 
 my $said = $t->read_file('page.out');
 
-like($said, qr/^ok \Q$_\E$/m, $_) for @steps;
+ok($said =~ /^ok \Q$_\E$/m, $_) for @steps;
 diag($said) if $said =~ /^not ok/m;
 
 ###############################################################################
@@ -98,7 +106,10 @@ sub answer {
 	return { json => { status => 'error', errorCode => 't.refused' } }
 		if $route eq 'sync/t/refuse/v1';
 
-	return [ [ 'hang' ] ] if $route eq 'sync/t/never/v1';
+	return [ [ 'head', 200, 'Content-Type: application/json' ],
+		[ 'wait', 'aborted' ],
+		[ 'chunk', '{"status":"success"}' ], [ 'end' ] ]
+		if $route eq 'sync/t/slow/v1';
 
 	return { status => 500, body => 'broken' };
 }

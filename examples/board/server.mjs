@@ -297,8 +297,9 @@ function recount() {
 
 async function count() {
     try {
-        const { rooms } = await control("members", { room: ROOM });
-        const { count: here = 0, members = [] } = rooms[ROOM] ?? {};
+        const { count: here, members } = await control("members", {
+            room: ROOM, limit: 1000
+        });
         const ids = new Set(members.map((member) => member.clientId));
 
         for (const id of guests.keys()) {
