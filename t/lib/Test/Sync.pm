@@ -86,6 +86,7 @@ my $planned;
 my @instances;
 
 $SIG{PIPE} = 'IGNORE';
+$SIG{$_} = sub { exit 1 } for qw/ INT TERM HUP /;
 
 sub new {
 	my ($class, %o) = @_;
@@ -95,7 +96,7 @@ sub new {
 		module => $ENV{SYNC_MODULE}
 			// "$TOP/t/build/ngx_http_sync_module.so",
 		workers => $o{workers} || $ENV{SYNC_WORKERS} || 1,
-		dir => tempdir('sync-test-XXXXXXXX', TMPDIR => 1),
+		dir => abs_path(tempdir('sync-test-XXXXXXXX', TMPDIR => 1)),
 		ports => [],
 		locks => [],
 		expected => [],
@@ -351,11 +352,11 @@ sub processes {
 	my ($self) = @_;
 
 	my @found;
-	my $dir = abs_path($self->{dir}) // $self->{dir};
+	my $dir = $self->{dir};
 
 	for my $proc (glob '/proc/[0-9]*') {
 		my $cwd = readlink "$proc/cwd";
-		next unless defined $cwd && $cwd eq $dir;
+		next unless defined $cwd && $cwd =~ /^\Q$dir\E(?: \(deleted\))?$/;
 
 		my ($pid) = $proc =~ /(\d+)$/;
 		my $title = _slurp("$proc/cmdline") // '';
@@ -522,7 +523,7 @@ sub spawn {
 	open STDOUT, $o{truncate} ? '>' : '>>', $output or _exit(126);
 	open STDERR, '>&', \*STDOUT;
 
-	$SIG{PIPE} = 'DEFAULT';
+	$SIG{$_} = 'DEFAULT' for qw/ PIPE INT TERM HUP /;
 	alarm(0);
 
 	# nginx and each module have tables of the same names; nginx -t leaves
@@ -654,7 +655,7 @@ sub _stop {
 sub _inspect {
 	my ($self) = @_;
 
-	my @bad;
+	my @bad = -d $self->{dir} ? () : "$self->{dir} was removed";
 
 	for my $line ($self->log_lines) {
 		next unless $line =~ /^\S+ \S+ \[(?:crit|alert|emerg)\]/
@@ -672,7 +673,8 @@ sub _inspect {
 		push @bad, $text =~ /^(.*(?:runtime error:|Sanitizer:).*|\s+\#\d+ .*)/mg;
 	}
 
-	push @{$self->{problems}}, @bad;
+	my %seen;
+	push @{$self->{problems}}, grep { !/runtime error:/ || !$seen{$_}++ } @bad;
 
 	# what follows a new run() is looked at alone
 
@@ -684,7 +686,7 @@ sub _inspect {
 		unlink "$self->{dir}/error.log";
 	}
 
-	unlink glob "$self->{dir}/sanitizer.*";
+	unlink glob "$self->{dir}/sanitizer.*" unless $ENV{SYNC_LEAVE};
 	unlink map { "$self->{dir}/$_" } qw/ stderr output /;
 }
 

@@ -74,7 +74,7 @@ sub start {
 	if (!$self->{pid}) {
 		close $write;
 		alarm(0);
-		$SIG{TERM} = 'DEFAULT';
+		$SIG{$_} = 'DEFAULT' for qw/ INT TERM HUP /;
 		eval { $self->_serve($read); };
 		print STDERR "hook: $@" if $@;
 		POSIX::_exit(1);

@@ -295,6 +295,7 @@ sub _pipe {
 		open STDIN, '<&', $theirs;
 		open STDOUT, '>&', $theirs;
 		open STDERR, '>', '/dev/null';
+		$SIG{$_} = 'DEFAULT' for qw/ INT TERM HUP /;
 		alarm(0);
 		exec { $command[0] } @command or POSIX::_exit(127);
 	}
