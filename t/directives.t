@@ -1,0 +1,280 @@
+#!/usr/bin/perl
+
+# Copyright (C) sync for nginx
+
+# Values of directives: the good ones, all at once, and each bad one, which
+# "nginx -t" has to refuse with the value and what is allowed.
+
+use warnings;
+use strict;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+use Test::Sync;
+
+###############################################################################
+
+my $conf = <<'EOC';
+%%GLOBALS%%
+
+events {
+}
+
+http {
+    %%HTTP%%
+
+    HTTP
+
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+
+        SERVER
+
+        location / {
+            LOCATION
+        }
+    }
+}
+EOC
+
+my $kinds = '"websocket", "sse", "control", "status", or "client"';
+my $rooms = '"volatile", "history=0", "join=open", "join=public", '
+	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
+my $events = '"server", "connect", "join", "leave", or '
+	. '"disconnect"';
+my $origins = '"same", an origin as "https://example.com", '
+	. '"~regex", or "*"';
+my $times = 'two times from 50ms to 1d: the interval and the '
+	. 'timeout';
+my $pattern = q(a room's name of 1 to 256 bytes, or the beginning )
+	. 'of one and "*"';
+
+my @bad = (
+
+	# directive, value, what is said after it
+
+	[ 'sync_zone sync:8m',             'sync:8m', 'zone=name:size' ],
+	[ 'sync_zone zone=sync',           'zone=sync', 'zone=name:size' ],
+	[ 'sync_zone zone=:8m',            'zone=:8m', 'zone=name:size' ],
+	[ 'sync_zone zone=sync:',          'zone=sync:', 'at least 1m' ],
+	[ 'sync_zone zone=sync:1023k',     'zone=sync:1023k', 'at least 1m' ],
+	[ 'sync_zone zone=sync:8x',        'zone=sync:8x', 'at least 1m' ],
+	[ 'sync_zone zone=sync:-8m',       'zone=sync:-8m', 'at least 1m' ],
+
+	[ 'sync_room ""',                  '', $pattern ],
+	[ 'sync_room a*b',                 'a*b', $pattern ],
+	[ 'sync_room "a' . "\t" . 'b"',    "a\tb", $pattern ],
+	[ 'sync_room ' . 'x' x 257,        'x' x 257, $pattern ],
+	[ 'sync_room a joins=open',        'joins=open', $rooms ],
+	[ 'sync_room a join=all',          'join=all', $rooms ],
+	[ 'sync_room a join=',             'join=', $rooms ],
+	[ 'sync_room a queue=wait',        'queue=wait', $rooms ],
+	[ 'sync_room a history=x',         'history=x', $rooms ],
+	[ 'sync_room a volatile join',     'join', $rooms ],
+
+	[ 'sync_drain never',              'never', 'a time up to 1d' ],
+	[ 'sync_drain 25h',                '25h', 'a time up to 1d' ],
+
+	[ 'sync socket',                   'socket', $kinds ],
+	[ 'sync ""',                       '', $kinds ],
+
+	[ 'sync_hook before /hook',        'before', $events ],
+	[ 'sync_hook join hook',           'hook', '"/..."' ],
+	[ 'sync_hook join ""',             '', '"/..."' ],
+	[ 'sync_hook join /hook?a=b',      '/hook?a=b', '"/..."' ],
+	[ 'sync_hook join /hook allow',    'allow',
+		'"on_error=deny" or "on_error=allow"' ],
+	[ 'sync_hook join /h on_error=no', 'on_error=no',
+		'"on_error=deny" or "on_error=allow"' ],
+	[ 'sync_hook server /h on_error=allow', 'on_error=allow',
+		'"on_error=deny" for an event' ],
+
+	[ 'sync_allow_origin example.com', 'example.com', $origins ],
+	[ 'sync_allow_origin ""',          '', $origins ],
+	[ 'sync_allow_origin ~',           '~', $origins ],
+	[ 'sync_allow_origin http://',     'http://', $origins ],
+	[ 'sync_allow_origin http://a/b',  'http://a/b', $origins ],
+	[ 'sync_allow_origin http://a:0',  'http://a:0', $origins ],
+	[ 'sync_allow_origin http://a:99999', 'http://a:99999', $origins ],
+	[ 'sync_allow_origin http://u@a',  'http://u@a', $origins ],
+	[ 'sync_allow_origin same any',    'any', $origins ],
+
+	[ 'sync_receiver all',             'all', '"member" or "any"' ],
+	[ 'sync_receiver any on',          'on', '"all=on" or "all=off"' ],
+	[ 'sync_receiver any all=yes',     'all=yes', '"all=on" or "all=off"' ],
+
+	[ 'sync_ping 25x 20s',             '25x', $times ],
+	[ 'sync_ping 25s 0',               '0', $times ],
+	[ 'sync_ping 49ms 20s',            '49ms', $times ],
+	[ 'sync_ping 25s 2d',              '2d', $times ],
+
+	[ 'sync_max_message 0',            '0', 'a size from 1 byte to 64m' ],
+	[ 'sync_max_message 65m',          '65m', 'a size from 1 byte to 64m' ],
+	[ 'sync_max_message big',          'big', 'a size from 1 byte to 64m' ],
+
+	[ 'sync_max_rooms 0',              '0', 'a number from 1 to 65535' ],
+	[ 'sync_max_rooms 65536',          '65536', 'a number from 1 to 65535' ],
+	[ 'sync_max_rooms 5k',             '5k', 'a number from 1 to 65535' ],
+
+	[ 'sync_queue 1023',               '1023', 'a size from 1k to 1024m' ],
+	[ 'sync_queue 1025m',              '1025m', 'a size from 1k to 1024m' ],
+	[ 'sync_queue none',               'none', 'a size from 1k to 1024m' ],
+
+	[ 'sync_compression yes',          'yes', '"on" or "off"' ],
+	[ 'sync_compression on level=0',   'level=0', 'from 1 to 9' ],
+	[ 'sync_compression on level=10',  'level=10', 'from 1 to 9' ],
+	[ 'sync_compression on min=x',     'min=x', '"min=size" up to 64m' ],
+	[ 'sync_compression on window=9',  'window=9',
+		'"level=number" or "min=size"' ],
+);
+
+my @later = (
+	[ 'sync socketio',                 'socketio', $kinds ],
+	[ 'sync request',                  'request', $kinds ],
+	[ 'sync api',                      'api', $kinds ],
+
+	[ 'sync_room a recoverable',       'recoverable', $rooms ],
+	[ 'sync_room a history=1',         'history=1', $rooms ],
+	[ 'sync_room a ttl=1h',            'ttl=1h', $rooms ],
+	[ 'sync_room a presence=on',       'presence=on', $rooms ],
+	[ 'sync_room a join=user',         'join=user', $rooms ],
+	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
+
+	map { [ "sync_hook $_ /hook", $_, $events ] }
+		qw/ client api fanout delivered location presence cancel /
+);
+
+my @twice = (
+	'sync_zone zone=other:8m', 'sync_drain 1s', 'sync status',
+	'sync_hook join /a', 'sync_allow_origin *', 'sync_receiver any',
+	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
+	'sync_queue 1m', 'sync_compression off',
+);
+
+my @wrong = (
+	[ HTTP => 'sync status' ], [ SERVER => 'sync status' ],
+	[ SERVER => 'sync_zone zone=other:8m' ], [ LOCATION => 'sync_room a' ],
+	[ SERVER => 'sync_drain 1s' ], [ SERVER => 'sync_compression on' ],
+);
+
+my $t = Test::Sync->new->plan(2 * @bad + 2 * @later + 2 * @twice + @wrong
+	+ 8);
+
+###############################################################################
+
+my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
+    sync_zone zone=sync:1m;
+    sync_room a;
+    sync_room a* volatile;
+    sync_room b history=0 join=open queue=close;
+    sync_room c join=public queue=drop;
+    sync_room d join=hook;
+    sync_room * join=deny;
+    sync_drain 0;
+    sync_hook connect /hook;
+    sync_hook join /hook on_error=deny;
+    sync_max_message 64m;
+    sync_queue 1k;
+EOC
+    sync_hook server /hook;
+    sync_hook connect /hook on_error=allow;
+    sync_hook leave /hook on_error=allow;
+    sync_hook disconnect /hook on_error=deny;
+    sync_allow_origin *;
+    sync_receiver any all=on;
+    sync_ping 50ms 1d;
+    sync_max_message 1;
+    sync_max_rooms 65535;
+EOC
+    sync websocket;
+    sync_allow_origin same https://Example.COM:443/ http://[::1]:3000 null
+                      capacitor://localhost ~^https://[a-z]+\.example\.com$;
+    sync_receiver member all=off;
+    sync_compression on level=9 min=0;
+    sync_queue 1024m;
+    limit_except GET { deny all; }
+    if ($arg_a) { set $a $sync_client$sync_user$sync_rooms; }
+EOC
+
+is($rc, 0, 'good values') or diag($out);
+
+for my $case (@bad) {
+	my ($text, $value, $allowed) = @$case;
+	my ($name) = $text =~ /^(\w+)/;
+
+	($rc, $out) = refuse($text);
+	isnt($rc, 0, "$name \"$value\"");
+	like($out, qr/\Qinvalid value "$value" in "$name" directive, it must be \E
+		.*\Q$allowed\E/x, 'says what is allowed');
+}
+
+for my $case (@later) {
+	my ($text, $value, $allowed) = @$case;
+	my ($name) = $text =~ /^(\w+)/;
+
+	($rc, $out) = refuse($text);
+	isnt($rc, 0, "$name \"$value\"");
+	like($out, qr/\Qvalue "$value" in "$name" directive is not supported by \E
+		\Qthis version, it must be $allowed\E/x, 'says that it is not supported');
+}
+
+for my $text (@twice) {
+	($rc, $out) = refuse("$text;\n$text");
+	isnt($rc, 0, "$text twice");
+	like($out, qr/\[emerg\].*is\ duplicate/x, 'is duplicate');
+}
+
+for my $case (@wrong) {
+	($rc, $out) = test(HTTP => 'sync_zone zone=sync:1m;',
+		$case->[0] => "$case->[1];");
+	like($out, qr/directive is not allowed here/,
+		"$case->[1] in " . lc $case->[0]);
+}
+
+# what is wrong as a whole
+
+(undef, $out) = refuse("sync_room a;\nsync_room a join=deny");
+like($out, qr/duplicate pattern "a" in "sync_room"/, 'same pattern twice');
+
+($rc, $out) = test(LOCATION => 'sync websocket;');
+isnt($rc, 0, 'no zone');
+like($out, qr/"sync" directive requires "sync_zone" in the "http" block/,
+	'says so');
+like($out, qr/test\.conf:\d+$/m, 'and where');
+
+($rc, $out) = test(HTTP => "sync_zone zone=sync:1m;\n"
+	. 'limit_req_zone $uri zone=sync:1m rate=1r/s;');
+isnt($rc, 0, 'a zone of another module');
+
+(undef, $out) = refuse('sync_allow_origin ~(');
+like($out, qr/pcre2?_compile\(\) failed/, 'bad regex');
+
+($rc, $out) = test(HTTP => "sync_room a;\nsync_hook join /a;");
+is($rc, 0, 'no zone needed where nothing is used') or diag($out);
+
+###############################################################################
+
+# A directive where it may stand, in a configuration that is good without it.
+
+sub refuse {
+	my ($text) = @_;
+
+	my $where = $text =~ /^sync_(?:zone|room|drain)\b/ ? 'HTTP'
+		: $text =~ /^sync(?:_compression)? / ? 'LOCATION' : 'SERVER';
+
+	my $zone = $text =~ /^sync_zone\b/ ? '' : 'sync_zone zone=sync:1m;';
+
+	return test(HTTP => $where eq 'HTTP' ? "$zone\n$text;" : $zone,
+		$where ne 'HTTP' ? ($where => "$text;") : ());
+}
+
+sub test {
+	my %text = @_;
+
+	return $t->nginx_t($conf =~ s/^ +(HTTP|SERVER|LOCATION)$/
+		$text{$1} \/\/ ''/gemr);
+}
+
+###############################################################################
