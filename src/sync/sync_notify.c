@@ -28,7 +28,7 @@ typedef struct {
 } sync_event_t;
 
 
-/* One for each hook of a location; they live as long as the worker. */
+/* One for each uri of a server; they live as long as the worker. */
 
 typedef struct sync_target_s  sync_target_t;
 
@@ -135,10 +135,19 @@ sync_notify_add(sync_settings_t *s, sync_hook_event_e event,
 static sync_target_t *
 sync_notify_target(sync_settings_t *s, sync_hook_event_e event)
 {
+    ngx_str_t      *uri;
     sync_target_t  *t;
 
+    uri = &s->hooks[event].uri;
+
     for (t = sync_notify_targets; t; t = t->next) {
-        if (t->settings == s && t->event == event) {
+        if (t->event == event
+            && t->settings->client.ctx == s->client.ctx
+            && t->settings->hooks[event].uri.len == uri->len
+            && ngx_memcmp(t->settings->hooks[event].uri.data, uri->data,
+                          uri->len)
+               == 0)
+        {
             return t;
         }
     }

@@ -19,9 +19,10 @@
  *                ^                                    |
  *                `----(later and later, 5 times)------'
  *
- * There is one queue for each hook of a location.  When SYNC_NOTIFY_MAX
- * events wait, the oldest one is dropped for a new one, or the new one while
- * a call is in flight; what failed too often is dropped.  All are counted.
+ * There is one queue for each event and uri of a server.  When
+ * SYNC_NOTIFY_MAX events wait, the oldest one is dropped for a new one, or the
+ * new one while a call is in flight; what failed too often is dropped.  All
+ * are counted.
  * The body is {"v":1,"id":...,"event":"disconnect","seq":n,"worker":...,
  * "events":[...]}; seq is that of the first event, and rises by one with
  * each event of a worker, whose slot and incarnation "worker" tells: an app
