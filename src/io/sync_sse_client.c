@@ -59,6 +59,7 @@ static void sync_sse_client_timeout(sync_client_t *c);
 static ngx_int_t sync_sse_client_send(sync_client_t *c, sync_str_t *json);
 static void sync_sse_client_keepalive(sync_client_t *c);
 static sync_run_t *sync_sse_client_retry(sync_client_t *c);
+static void sync_sse_client_write_retry(sync_writer_t *w);
 static sync_run_t *sync_sse_client_run(sync_client_t *c, sync_writer_t *w,
     ngx_uint_t last);
 
@@ -127,6 +128,38 @@ sync_sse_client_handshake(ngx_http_request_t *r,
     d->dialect = r->chunked ? SYNC_DIALECT_SSE : SYNC_DIALECT_SSE_RAW;
 
     return sync_detach_start(r, d);
+}
+
+
+ngx_int_t
+sync_sse_client_later(ngx_http_request_t *r)
+{
+    ngx_int_t      rc;
+    ngx_buf_t     *b;
+    ngx_chain_t    out;
+    sync_writer_t  w;
+
+    rc = sync_sse_client_header(r);
+
+    if (rc != NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_create_temp_buf(r->pool, SYNC_SSE_CLIENT_TEXT);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    sync_writer_init(&w, b->pos, SYNC_SSE_CLIENT_TEXT);
+    sync_sse_client_write_retry(&w);
+
+    b->last = b->pos + w.len;
+    b->last_buf = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
 }
 
 
@@ -322,8 +355,6 @@ sync_sse_client_keepalive(sync_client_t *c)
 }
 
 
-/* The last that a client is told: not to come back with all the others. */
-
 static sync_run_t *
 sync_sse_client_retry(sync_client_t *c)
 {
@@ -331,11 +362,19 @@ sync_sse_client_retry(sync_client_t *c)
     sync_writer_t  w;
 
     sync_writer_init(&w, buf, sizeof(buf));
-
-    sync_sse_write_retry(&w, SYNC_SSE_CLIENT_RETRY + ngx_random() % 4000);
-    sync_sse_write_end(&w);
+    sync_sse_client_write_retry(&w);
 
     return sync_sse_client_run(c, &w, 1);
+}
+
+
+/* The last that a client is told: not to come back with all the others. */
+
+static void
+sync_sse_client_write_retry(sync_writer_t *w)
+{
+    sync_sse_write_retry(w, SYNC_SSE_CLIENT_RETRY + ngx_random() % 4000);
+    sync_sse_write_end(w);
 }
 
 

@@ -35,5 +35,11 @@ ngx_int_t sync_sse_client_handshake(ngx_http_request_t *r,
     const sync_client_handler_t *handler, sync_client_conf_t *conf,
     sync_client_opened_pt opened);
 
+/*
+ * Answers with a stream that says when to come back, and ends: a browser
+ * does not try again when it is refused by status.  For a content handler.
+ */
+ngx_int_t sync_sse_client_later(ngx_http_request_t *r);
+
 
 #endif /* _SYNC_SSE_CLIENT_H_INCLUDED_ */

@@ -35,6 +35,10 @@ static void sync_wake_tick_handler(ngx_event_t *ev);
 static int         sync_wake_fds[SYNC_WORKERS_MAX];
 static ngx_uint_t  sync_wake_nfds;
 
+/* the last configuration's zone, which is there until the next one is in use */
+
+static sync_zone_sh_t  *sync_wake_zone;
+
 static sync_wake_worker_t  sync_wake_worker;
 
 
@@ -64,6 +68,12 @@ sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n)
      * be in use for a while, a worker looks once in vain.
      */
 
+    if (sync_wake_zone && sync_wake_zone != z->sh) {
+        sync_wake_zone->generation++;
+    }
+
+    sync_wake_zone = z->sh;
+
     sync_zone_lock(z);
 
     for (i = z->sh->nworkers; i < sync_wake_nfds; i++) {
@@ -76,6 +86,16 @@ sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n)
     sync_zone_unlock(z);
 
     return SYNC_OK;
+}
+
+
+void
+sync_wake_forget(void)
+{
+    if (sync_wake_zone) {
+        sync_wake_zone->generation++;
+        sync_wake_zone = NULL;
+    }
 }
 
 

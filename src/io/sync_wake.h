@@ -37,10 +37,14 @@ typedef struct {
 /*
  * In the master, for each new configuration: makes the eventfds that the
  * zone's slots lack, up to n of them, and raises the zone's generation, by
- * which a worker tells a reload from a stop.  Returns SYNC_OK, or SYNC_ERROR
+ * which a worker tells a reload from a stop; that of a zone that is given up
+ * as well.  Returns SYNC_OK, or SYNC_ERROR
  * with the log written.
  */
 ngx_int_t sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n);
+
+/* The same for a configuration that has no zone. */
+void sync_wake_forget(void);
 
 /*
  * In a worker that has a slot: listens on its eventfd, and starts the slow

@@ -118,7 +118,12 @@ ngx_http_sync_init_module(ngx_cycle_t *cycle)
 
     settings = ngx_http_sync_settings(cycle);
 
-    if (settings == NULL || ngx_test_config) {
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    if (settings == NULL) {
+        sync_wake_forget();
         return NGX_OK;
     }
 

@@ -111,7 +111,11 @@ sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s)
     sync_connect_t  *cn;
 
     if (sync_process_ready() != SYNC_OK) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        /* a browser gives up on an event stream that is refused */
+
+        return ngx_exiting ? sync_sse_client_later(r)
+                           : NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     cn = sync_connect_create(r, s);

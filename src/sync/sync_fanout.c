@@ -76,6 +76,7 @@ typedef struct {
 
     u_char                *buf;
     size_t                 size;
+    unsigned               behind:1;
 } sync_fanout_worker_t;
 
 
@@ -574,9 +575,19 @@ sync_fanout_look(void)
         }
     }
 
-    if (i == SYNC_FANOUT_TAKES || n == 0 || !ngx_queue_empty(&w->active)) {
+    w->behind = (i == SYNC_FANOUT_TAKES || n == 0
+                 || !ngx_queue_empty(&w->active));
+
+    if (w->behind) {
         sync_wake_self(1);
     }
+}
+
+
+ngx_uint_t
+sync_fanout_behind(void)
+{
+    return sync_fanout_worker.behind;
 }
 
 

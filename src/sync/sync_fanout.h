@@ -78,6 +78,9 @@ ngx_uint_t sync_fanout_rooms(sync_client_t *c, sync_str_t *names,
 /* Takes what is new and delivers it; for sync_wake_handler_t.look. */
 void sync_fanout_look(void);
 
+/* Whether the last look left something to a later turn. */
+ngx_uint_t sync_fanout_behind(void);
+
 /* Of this worker: rooms with members. */
 ngx_uint_t sync_fanout_audiences(void);
 

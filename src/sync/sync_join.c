@@ -327,8 +327,10 @@ sync_join_answered(sync_call_t *call, sync_call_result_e result)
     c = j->client;
     j->call = NULL;
 
+    /* a client may try again where it was not the app's word */
+
     e.params.len = 0;
-    e.status = 400;
+    e.status = (result == SYNC_CALL_ANSWERED) ? 400 : 503;
     e.code.data = (u_char *) (j->leave ? "room.leaveBlocked"
                                        : "room.joinBlocked");
     e.code.len = ngx_strlen(e.code.data);

@@ -20,6 +20,7 @@
 
 #define SYNC_PROCESS_RETRY  1000        /* ms, to look for a free slot */
 #define SYNC_PROCESS_PACE   50          /* ms, between steps of a drain */
+#define SYNC_PROCESS_LATE   5000        /* ms more, to deliver what was said */
 
 
 typedef struct {
@@ -203,6 +204,15 @@ sync_process_drain_handler(ngx_event_t *ev)
     w = &sync_process;
 
     elapsed = ngx_current_msec - w->drain_start;
+
+    /* a client hears all that was said before its goodbye */
+
+    sync_fanout_look();
+
+    if (sync_fanout_behind() && elapsed < w->main->drain + SYNC_PROCESS_LATE) {
+        ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);
+        return;
+    }
 
     if (elapsed >= w->main->drain) {
         due = (ngx_uint_t) -1;

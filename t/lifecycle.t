@@ -1,0 +1,176 @@
+#!/usr/bin/perl
+
+# Copyright (C) sync for nginx
+
+# Stop, upgrade of the binary, a changed number of workers, a changed zone, a
+# worker that stands still: what clients are told, what goes on, and that
+# nothing is left behind.
+
+use warnings;
+use strict;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Time::HiRes qw/ time /;
+
+use Test::More;
+use Test::Sync;
+
+my $t = Test::Sync->new->plan(30);
+my $size = '8m';
+
+write_conf();
+$t->run;
+
+my $i = 0;
+
+# more workers, fewer workers: what is published by new ones reaches old ones
+
+for my $workers (4, 8, 2) {
+	my @old = map { client('r') } 1 .. 8;
+
+	write_conf($workers);
+	$t->reload(workers => $workers);
+	my $start = time();
+
+	my @new = map { client('r') } 1 .. 8;
+
+	is(publish('r', $workers), 16, "$workers workers: receivers of both");
+
+	my $heard = grep { my $m = $_->recv_event('message', 3);
+		$m && $m->[1] == $workers } @old, @new;
+	is($heard, 16, "$workers workers: all heard it");
+
+	my %code;
+	$code{$_->wait_close(6) // 'none'}++ for @old;
+	is_deeply(\%code, { 1012 => 8 }, "$workers workers: the old ones left");
+	cmp_ok(time() - $start, '<', 6, "$workers workers: in time");
+
+	$_->disconnect for @new;
+	ok($t->wait_for(sub { !$t->leaving }, 10),
+		"$workers workers: old processes are gone");
+}
+
+# event streams end in good order
+
+my $es = $t->sse('/events?channels=r');
+$es->recv_json;
+$t->reload;
+ok($t->wait_for(sub { $es->recv(0.1); $es->complete }, 8), 'stream ended');
+cmp_ok($es->retry, '>=', 1000, 'and says when to come back');
+
+# a worker that stands still holds nobody up, and hears the rest when it goes on
+
+write_conf(2);
+$t->reload(workers => 2);
+
+my @ws = map { client('r') } 1 .. 8;
+my ($stopped) = grep { $_->{clients} } @{status()->{workers}};
+
+kill 'STOP', $stopped->{pid};
+
+# all workers accept there, so those that run do
+
+is(scalar(grep { publish('r', $_, 1) == 8 } 0 .. 199), 200,
+	'published past a stopped worker');
+
+kill 'CONT', $stopped->{pid};
+
+my $all = grep { my $ws = $_;
+	!grep { my $m = $ws->recv_event('message', 3); !$m || $m->[1] != $_ }
+	0 .. 199 } @ws;
+is($all, 8, 'all heard all of it, in order');
+$_->disconnect for @ws;
+
+# another size: the old zone lives as long as its clients
+
+write_conf(2, '16m');
+my $old = client('r');
+$t->reload;
+my $new = client('r');
+is(status()->{zone}{size}, 16 * 1024 * 1024, 'another zone');
+is(publish('r', 'x'), 1, 'its members');
+is(($new->recv_event('message') || [])->[1], 'x', 'heard');
+is($old->wait_close(6), 1012, 'the old client was told to come back');
+$new->disconnect;
+ok($t->wait_for(sub { !$t->leaving }, 10), 'old processes are gone');
+
+# another binary: both serve until the old one is told to go
+
+$old = client('r');
+my $pid = $t->upgrade;
+$t->signal('WINCH', $pid);
+
+my $code = $old->wait_close(6);
+ok($code && ($code == 1012 || $code == 1001), 'upgrade: the old client left');
+
+$new = client('r');
+is(publish('r', 'y'), 1, 'upgrade: members');
+is(($new->recv_event('message') || [])->[1], 'y', 'upgrade: heard');
+$t->signal('QUIT', $pid);
+ok($t->wait_for(sub { !kill 0, $pid }, 10), 'upgrade: the old master is gone');
+
+# the end
+
+@ws = (map({ client('r') } 1 .. 6), $new);
+my $start = time();
+$t->signal('QUIT');
+my %code;
+$code{$_->wait_close(6) // 'none'}++ for @ws;
+is_deeply(\%code, { 1001 => 7 }, 'stop: going away');
+cmp_ok(time() - $start, '>', 0.5, 'stop: spread');
+
+$t->wait_for(sub { !defined $t->master }, 10);
+
+sub write_conf {
+	my ($workers, $zone) = @_;
+
+	$size = $zone if $zone;
+	$t->{workers} = $workers if $workers;
+
+	$t->write_conf(<<"EOF");
+%%GLOBALS%%
+
+events {
+}
+
+http {
+    %%HTTP%%
+
+    sync_zone zone=sync:$size;
+    sync_drain 2s;
+
+    server {
+        listen 127.0.0.1:%%PORT_0%% reuseport;
+        listen 127.0.0.1:%%PORT_1%%;
+
+        location /ws      { sync websocket; }
+        location /events  { sync sse; }
+        location /control { sync control; }
+        location /status  { sync status; }
+    }
+}
+EOF
+}
+
+sub client {
+	my ($room) = @_;
+
+	my $ws = $t->ws('/ws');
+	my $n = ++$i;
+
+	$ws->send_json([ 'joinRoom', { group => $room, responseIndex => $n } ]);
+	$ws->recv_event("joinRoom-$n") or die "not joined\n";
+
+	return $ws;
+}
+
+sub publish {
+	my ($room, $data, $port) = @_;
+	return $t->http('POST', '/control/publish', port => $port // 0,
+		json => { room => $room, data => $data })
+		->json->{rooms}{$room}{receivers};
+}
+
+sub status { return $t->http('GET', '/status')->json }
