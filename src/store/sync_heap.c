@@ -214,19 +214,11 @@ sync_heap_free(sync_heap_t *h, void *p)
     uint32_t    i, pieces[SYNC_HEAP_ORDERS];
     ngx_uint_t  n;
 
-    if ((u_char *) p < h->start
-        || ((u_char *) p - h->start) % SYNC_HEAP_GRANULE
-        || sync_heap_index(h, p) >= h->ngranules)
-    {
+    if (!sync_heap_is_block(h, p)) {
         return;
     }
 
     i = sync_heap_index(h, p);
-
-    if (sync_heap_state(h, i) != SYNC_HEAP_USED) {
-        return;
-    }
-
     n = 0;
 
     do {
@@ -280,6 +272,23 @@ sync_heap_free_block(sync_heap_t *h, uint32_t i)
     sync_heap_order();
 
     sync_heap_link(h, i, order);
+}
+
+
+ngx_uint_t
+sync_heap_is_block(sync_heap_t *h, void *p)
+{
+    size_t  off;
+
+    if ((u_char *) p < h->start) {
+        return 0;
+    }
+
+    off = (u_char *) p - h->start;
+
+    return off % SYNC_HEAP_GRANULE == 0
+           && off / SYNC_HEAP_GRANULE < h->ngranules
+           && sync_heap_state(h, off / SYNC_HEAP_GRANULE) == SYNC_HEAP_USED;
 }
 
 

@@ -56,6 +56,9 @@ void *sync_heap_alloc(sync_heap_t *h, size_t size);
 /* What is not a block in use is left alone. */
 void sync_heap_free(sync_heap_t *h, void *p);
 
+/* Whether p is what sync_heap_alloc() returned, and not freed since. */
+ngx_uint_t sync_heap_is_block(sync_heap_t *h, void *p);
+
 /*
  * Makes the free lists anew, if the last user died in changing them.  What
  * it was about to allocate or to free may be lost.

@@ -16,7 +16,8 @@
  * a quiet room that says something now and then does not allocate.
  *
  * Between calls, every chunk but the one that an empty log keeps has an
- * entry that is not freed.
+ * entry that is not freed.  At any instant, head and the next pointers lead
+ * through chunks that are not freed, which is all that a reset goes by.
  */
 
 
@@ -88,6 +89,7 @@ sync_log_append_locked(sync_zone_t *z, sync_log_t *log, sync_message_t *m)
 
     c->last = lsn;
     c->used += size;
+    sync_heap_order();
 
     if (log->count == 0) {
         log->head = c;
@@ -242,8 +244,8 @@ sync_log_empty(sync_zone_t *z, sync_log_t *log)
 
     log->head = NULL;
     log->tail = NULL;
-
     sync_heap_order();
+
     sync_zone_free_locked(z, c);
 }
 
@@ -329,12 +331,20 @@ sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
 }
 
 
-size_t
-sync_log_reset_locked(sync_log_t *log)
+void
+sync_log_reset_locked(sync_zone_t *z, sync_log_t *log)
 {
-    size_t  lost;
+    sync_chunk_t  *c;
 
-    lost = log->bytes;
+    /* a mender that dies here is followed by one that goes on */
+
+    while (sync_heap_is_block(&z->sh->heap, log->head)) {
+        c = log->head;
+        log->head = c->next;
+
+        sync_heap_order();
+        sync_zone_free_locked(z, c);
+    }
 
     log->head = NULL;
     log->tail = NULL;
@@ -343,6 +353,4 @@ sync_log_reset_locked(sync_log_t *log)
     log->oldest = log->top + 1;
     log->trimmed = log->top;
     log->epoch++;
-
-    return lost;
 }

@@ -141,11 +141,10 @@ ssize_t sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
     size_t size, uint64_t *last, size_t *need);
 
 /*
- * Forgets every entry without following a chunk: for a log whose writer
- * died in it.  The chunks are lost to the zone; their bytes, as far as the
- * log knew them, are returned.
+ * Forgets every entry, for a log whose writer died in it: nothing of it is
+ * believed but the links of the chunks, which are freed.
  */
-size_t sync_log_reset_locked(sync_log_t *log);
+void sync_log_reset_locked(sync_zone_t *z, sync_log_t *log);
 
 
 #endif /* _SYNC_LOG_H_INCLUDED_ */

@@ -79,8 +79,7 @@ sync_registry_add(sync_zone_t *z, sync_transport_e transport,
     sync_heap_order();
 
     *bucket = rec;
-    z->self->nclients++;
-    z->sh->nclients++;
+    sync_worker_count_client_locked(z, slot, 1);
 
     sync_zone_unlock(z);
 
@@ -113,8 +112,7 @@ sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec)
     *p = rec->next;
     sync_heap_order();
 
-    z->sh->workers[sync_registry_slot(rec)].nclients--;
-    z->sh->nclients--;
+    sync_worker_count_client_locked(z, sync_registry_slot(rec), -1);
 
     if (rec->user) {
         sync_zone_free_locked(z, rec->user);

@@ -173,8 +173,7 @@ sync_room_seat(sync_zone_t *z, sync_member_t *m)
     m->interest->nmembers++;
     rec->nrooms++;
 
-    z->sh->workers[m->interest->slot].nmembers++;
-    z->sh->nmembers++;
+    sync_worker_count_member_locked(z, m->interest->slot, 1);
 }
 
 
@@ -218,8 +217,7 @@ sync_room_leave_locked(sync_zone_t *z, sync_member_t *m)
     in->nmembers--;
     m->record->nrooms--;
 
-    z->sh->workers[in->slot].nmembers--;
-    z->sh->nmembers--;
+    sync_worker_count_member_locked(z, in->slot, -1);
 
     sync_heap_order();
     stamp->member = NULL;

@@ -227,8 +227,8 @@ void sync_room_expire(sync_zone_t *z);
 
 /*
  * A sync_zone_mend_pt: relinks what is stamped along its next pointers,
- * recounts, and resets the room's log.  The dead holder's slot is marked as
- * dead; its own counts may be wrong until it is reaped.
+ * recounts, and resets the room's log.  The dead holder's slot waits to be
+ * reaped then.
  */
 void sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp);
 

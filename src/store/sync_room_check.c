@@ -10,8 +10,7 @@
 
 
 /*
- * What holds between calls, link by link.  The slot of a worker that died
- * in the lock is marked as dead, and its own counts are not looked at.
+ * What holds between calls, link by link.
  */
 
 
@@ -232,7 +231,9 @@ sync_room_check_interests(sync_zone_t *z, sync_room_t *room,
                        "interest: flag and queue disagree");
         sync_room_must(!in->queued || !in->held, "interest: held and queued");
 
-        sync_room_must(in->queued || in->held
+        /* a worker that died may have been about to queue it, or to trim */
+
+        sync_room_must(in->queued || in->held || w->dead
                        || (in->cursor == room->log.top
                            && in->epoch == room->log.epoch),
                        "interest: has news and is not queued");
@@ -311,7 +312,8 @@ sync_room_check_log(sync_zone_t *z, sync_room_t *room, sync_room_sum_t *sum)
     cursor = log->top;
 
     for (in = room->interests; in; in = in->next) {
-        cursor = ngx_min(cursor, in->cursor);
+        cursor = z->sh->workers[in->slot].dead ? 0
+                                               : ngx_min(cursor, in->cursor);
     }
 
     sync_room_must(n == 0 || cursor < log->top, "log: keeps what all read");
@@ -390,12 +392,10 @@ sync_room_check_workers(sync_zone_t *z, sync_room_sum_t *sum)
                            "worker: a free slot has clients");
         }
 
-        if (!w->dead) {
-            sync_room_must(w->nclients == sum->clients[i],
-                           "worker: wrong count of clients");
-            sync_room_must(w->nmembers == sum->members[i],
-                           "worker: wrong count of members");
-        }
+        sync_room_must(w->nclients == (w->dead ? 0 : sum->clients[i]),
+                       "worker: wrong count of clients");
+        sync_room_must(w->nmembers == (w->dead ? 0 : sum->members[i]),
+                       "worker: wrong count of members");
     }
 
     sync_room_must(nqueued == sum->nqueued, "worker: queued without a room");

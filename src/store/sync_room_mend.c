@@ -33,10 +33,15 @@ void
 sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp)
 {
     ngx_uint_t       i;
-    sync_worker_t   *w;
     sync_zone_sh_t  *sh;
 
     sh = z->sh;
+
+    for (i = 0; i < sh->nworkers; i++) {
+        if (sh->workers[i].pid == stamp->pid) {
+            sync_worker_bury_locked(z, &sh->workers[i]);
+        }
+    }
 
     if (stamp->interest) {
         sync_room_mend_interest(z, stamp->interest);
@@ -54,20 +59,6 @@ sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp)
 
     if (stamp->room) {
         sync_room_mend_room(z, stamp->room);
-    }
-
-    sh->nclients = 0;
-    sh->nmembers = 0;
-
-    for (i = 0; i < sh->nworkers; i++) {
-        w = &sh->workers[i];
-
-        if (w->pid == stamp->pid) {
-            w->dead = 1;
-        }
-
-        sh->nclients += w->nclients;
-        sh->nmembers += w->nmembers;
     }
 }
 
@@ -167,7 +158,7 @@ sync_room_mend_room(sync_zone_t *z, sync_room_t *room)
     sync_zone_queue_mend(&room->members);
     sync_room_recount(room);
 
-    sh->lost += sync_log_reset_locked(&room->log);
+    sync_log_reset_locked(z, &room->log);
     sync_zone_count(z, SYNC_COUNT_RESETS, 1);
 
     for (in = room->interests; in; in = next) {

@@ -159,7 +159,7 @@ sync_worker_release(sync_zone_t *z)
 
     if (w->nclients) {
         /* records are left: others will reap */
-        w->dead = 1;
+        sync_worker_bury_locked(z, w);
 
     } else {
         sync_slot_free(z, w);
@@ -201,12 +201,6 @@ sync_slot_free(sync_zone_t *z, sync_worker_t *w)
         sh->counters[i] += w->counters[i];
         w->counters[i] = 0;
     }
-
-    sh->nclients -= w->nclients;
-    sh->nmembers -= w->nmembers;
-
-    w->nclients = 0;
-    w->nmembers = 0;
 
     sync_heap_order();
     w->pid = 0;
@@ -262,7 +256,9 @@ sync_slot_reap(sync_zone_t *z, sync_worker_t *w, ngx_pid_t pid,
             return 0;
         }
 
-        w->dead = 1;
+        if (!w->dead) {
+            sync_worker_bury_locked(z, w);
+        }
 
         sync_slot_reap_locked(z, sync_worker_slot(z, w), &bucket);
 

@@ -72,6 +72,58 @@ sync_worker_mark_locked(sync_zone_t *z, ngx_uint_t slot,
 }
 
 
+/*
+ * The dead worker's own counts may be wrong, and with them the sums, if it
+ * died while it changed them.
+ */
+
+void
+sync_worker_bury_locked(sync_zone_t *z, sync_worker_t *w)
+{
+    ngx_uint_t  i;
+
+    w->dead = 1;
+    w->nclients = 0;
+    w->nmembers = 0;
+
+    z->sh->nclients = 0;
+    z->sh->nmembers = 0;
+
+    for (i = 0; i < z->sh->nworkers; i++) {
+        z->sh->nclients += z->sh->workers[i].nclients;
+        z->sh->nmembers += z->sh->workers[i].nmembers;
+    }
+}
+
+
+void
+sync_worker_count_client_locked(sync_zone_t *z, ngx_uint_t slot, ngx_int_t n)
+{
+    sync_worker_t  *w;
+
+    w = &z->sh->workers[slot];
+
+    if (!w->dead) {
+        w->nclients += n;
+        z->sh->nclients += n;
+    }
+}
+
+
+void
+sync_worker_count_member_locked(sync_zone_t *z, ngx_uint_t slot, ngx_int_t n)
+{
+    sync_worker_t  *w;
+
+    w = &z->sh->workers[slot];
+
+    if (!w->dead) {
+        w->nmembers += n;
+        z->sh->nmembers += n;
+    }
+}
+
+
 uint64_t
 sync_worker_started(ngx_pid_t pid)
 {

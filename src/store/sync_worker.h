@@ -59,6 +59,18 @@ ngx_uint_t sync_worker_count(sync_zone_t *z);
 void sync_worker_mark_locked(sync_zone_t *z, ngx_uint_t slot,
     sync_wake_set_t *wake);
 
+/*
+ * Marks a slot as dead: what hangs off it does not count any more, and waits
+ * to be reaped.
+ */
+void sync_worker_bury_locked(sync_zone_t *z, sync_worker_t *w);
+
+/* Counts a client or a member of a slot; n is 1 or -1. */
+void sync_worker_count_client_locked(sync_zone_t *z, ngx_uint_t slot,
+    ngx_int_t n);
+void sync_worker_count_member_locked(sync_zone_t *z, ngx_uint_t slot,
+    ngx_int_t n);
+
 /* When a process started, in clock ticks; 0 if that cannot be told. */
 uint64_t sync_worker_started(ngx_pid_t pid);
 

@@ -145,7 +145,6 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     ngx_queue_t          idle;          /* rooms without members, for expiry */
 
     sync_heap_t          heap;
-    size_t               lost;          /* bytes of logs that were reset */
 
     uint64_t             counters[SYNC_COUNT_MAX];      /* of slots given up */
     sync_worker_t       *workers;       /* SYNC_WORKERS_MAX of them */

@@ -248,7 +248,7 @@ test_lock(void)
     pid_t        pids[4];
     ngx_uint_t   i, k;
 
-    z.sh->lost = 0;
+    z.sh->nrooms = 0;
 
     for (i = 0; i < 4; i++) {
         pids[i] = fork();
@@ -259,7 +259,7 @@ test_lock(void)
 
             for (k = 0; k < 20000; k++) {
                 sync_zone_lock(&z);
-                z.sh->lost++;
+                z.sh->nrooms++;
                 sync_zone_unlock(&z);
             }
 
@@ -271,10 +271,10 @@ test_lock(void)
         (void) waitpid(pids[i], &status, 0);
     }
 
-    is_int(z.sh->lost, 80000, "one holder at a time");
+    is_int(z.sh->nrooms, 80000, "one holder at a time");
     is_int(z.sh->stamp.pid, 0, "the stamp is clear");
 
-    z.sh->lost = 0;
+    z.sh->nrooms = 0;
 }
 
 
