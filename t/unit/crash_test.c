@@ -1,0 +1,973 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+/* link: store */
+
+
+#include "zone.h"
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+
+/*
+ * A worker that dies in the lock.
+ *
+ * By steps: a child does one operation, an instruction at a time.  After
+ * each instruction that changed the zone it is held for dead: the zone is
+ * mended, checked, reaped and checked again, and then put back as it was.
+ * For some of these points the same is done to the mender.
+ *
+ * At random: children work on the zone and are killed at any time.
+ */
+
+#define CRASH_STEPS_MAX  2000000
+#define CRASH_ROUNDS     1000           /* of two deaths */
+#define CRASH_MENDERS    23             /* every so many points */
+#define CRASH_BUCKETS    16
+#define CRASH_HEAP       (64 * 1024)    /* what is used of it, at its end */
+
+/* more than two deaths can lose: each what it was about to link or free */
+#define CRASH_LOST       4096
+
+
+typedef void (*crash_op_pt)(void);
+
+
+typedef struct {
+    const char      *name;
+    crash_op_pt      prepare;
+    crash_op_pt      op;
+} crash_case_t;
+
+
+static void test_steps(crash_case_t *c);
+static void test_kills(void);
+
+static void join_first(void);
+static void prepare_join(void);
+static void join_second(void);
+static void join_idle(void);
+static void prepare_member(void);
+static void leave(void);
+static void prepare_two(void);
+static void prepare_history(void);
+static void publish(void);
+static void publish_large(void);
+static void publish_new(void);
+static void prepare_pattern(void);
+static void take(void);
+static void prepare_news(void);
+static void add_record(void);
+static void prepare_record(void);
+static void remove_record(void);
+static void prepare_rooms(void);
+static void expire(void);
+static void announce(void);
+static void release(void);
+static void prepare_none(void);
+static void claim(void);
+static void prepare_dead(void);
+static void reap(void);
+static void hold(void);
+
+
+static crash_case_t  cases[] = {
+    { "a claim", NULL, claim },
+    { "a release", prepare_none, release },
+    { "a new record", prepare_none, add_record },
+    { "a join that makes a room", prepare_record, join_first },
+    { "a join to a room of others", prepare_join, join_second },
+    { "a join to an idle room", prepare_record, join_idle },
+    { "a leave that removes a room", prepare_member, leave },
+    { "a leave among others", prepare_two, leave },
+    { "a leave that makes a room idle", prepare_history, leave },
+    { "a publish", prepare_two, publish },
+    { "a publish that needs a chunk", prepare_two, publish_large },
+    { "a publish that trims", prepare_history, publish },
+    { "a publish that makes a room", prepare_none, publish_new },
+    { "a publish to patterns", prepare_pattern, publish },
+    { "an announcement", prepare_none, announce },
+    { "a take", prepare_news, take },
+    { "a hold", prepare_news, hold },
+    { "a removed record", prepare_rooms, remove_record },
+    { "an expiry", prepare_none, expire },
+    { "a reaping", prepare_dead, reap }
+};
+
+
+static sync_zone_t     z, worker;
+static u_char         *shadow, *crashed;
+static sync_record_t  *mine, *other;
+static sync_member_t  *member;
+
+
+int
+main(int argc, char **argv)
+{
+    ngx_uint_t  i;
+
+    zone_begin(argc, argv);
+
+    shadow = malloc(2 * SYNC_ZONE_MIN);
+    if (shadow == NULL) {
+        zone_bail("no memory");
+    }
+
+    crashed = shadow + SYNC_ZONE_MIN;
+
+    for (i = 0; i < unit_count(cases); i++) {
+        test_steps(&cases[i]);
+    }
+
+    test_kills();
+
+    return unit_done();
+}
+
+
+/* what the surviving worker has, whatever the other does */
+
+static void
+create(void)
+{
+    sync_joined_t     j;
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_create(&z, SYNC_ZONE_MIN);
+
+    /* a mender walks the buckets, an instruction at a time */
+
+    z.sh->mask = CRASH_BUCKETS - 1;
+
+    if (sync_worker_claim(&z, 1) != SYNC_OK) {
+        zone_bail("no slot");
+    }
+
+    other = zone_client(&z, "other");
+
+    (void) sync_room_join(&z, zone_name("chat:1"), zone_rule(0), other, 1,
+                          &j);
+    (void) sync_room_join(&z, zone_name("his:1"), zone_rule(3), other, 2, &j);
+    (void) sync_room_join(&z, zone_name("ch*"), zone_rule(0), other, 3, &j);
+
+    /* idle ones, the first of which is over */
+
+    zone_message(&m, "[\"e\",0]");
+    (void) sync_room_publish(&z, zone_name("old:1"), NULL, zone_rule(3), &m,
+                             &p);
+    ngx_current_msec += 61000;
+    sync_worker_beat(&z);
+
+    zone_message(&m, "[\"e\",0]");
+    (void) sync_room_publish(&z, zone_name("old:2"), NULL, zone_rule(3), &m,
+                             &p);
+    (void) sync_room_publish(&z, zone_name("old:3"), NULL, zone_rule(3), &m,
+                             &p);
+}
+
+
+/* the rest of the world goes on */
+
+static const char *
+go_on(sync_zone_t *w)
+{
+    u_char           *buf;
+    size_t            lost;
+    ngx_int_t         rc;
+    ngx_uint_t        i;
+    sync_take_t       t;
+    sync_joined_t     j;
+    sync_record_t    *rec;
+    sync_message_t    m;
+    sync_published_t  p;
+
+    static const char  *names[] = { "chat:1", "chat:2", "his:1", "old:2" };
+
+    rec = zone_client(w, "survivor");
+    if (rec == NULL) {
+        return "no record";
+    }
+
+    for (i = 0; i < unit_count(names); i++) {
+
+        rc = sync_room_join(w, zone_name(names[i]), zone_rule(names[i][0]
+                                                              == 'c' ? 0 : 3),
+                            rec, 9, &j);
+        if (rc != SYNC_OK) {
+            return "no join";
+        }
+
+        zone_message(&m, "[\"e\",1]");
+        rc = sync_room_publish(w, zone_name(names[i]), NULL, zone_rule(0), &m,
+                               &p);
+        if (rc != SYNC_OK || p.receivers == 0) {
+            return "no publish";
+        }
+    }
+
+    buf = malloc(65536);
+    if (buf == NULL) {
+        return "no memory";
+    }
+
+    i = 0;
+
+    do {
+        t.buf = buf;
+        t.size = 65536;
+        rc = sync_room_take(w, &t);
+        i++;
+
+    } while (rc == SYNC_OK && i < 1000);
+
+    free(buf);
+
+    if (rc != SYNC_DECLINED) {
+        return "no end of news";
+    }
+
+    sync_registry_remove(w, rec);
+
+    return zone_check(w, &lost);
+}
+
+
+/*
+ * The worker and the mender in the zone are dead: all can be mended.  Both
+ * only stand still, so the zone becomes what it was.
+ */
+
+static int
+survives(pid_t pid, pid_t mender)
+{
+    size_t       lost;
+    ngx_uint_t   i;
+    const char  *text;
+
+    (void) ngx_shmtx_force_unlock(&z.shpool->mutex, pid);
+    (void) ngx_shmtx_force_unlock(&z.shpool->mutex, mender);
+
+    text = zone_check(&z, &lost);
+
+    if (text == NULL && lost > CRASH_LOST) {
+        text = "too much is lost";
+    }
+
+    for (i = 0; i < ZONE_SLOTS; i++) {
+        if (z.sh->workers[i].pid == pid) {
+            sync_worker_bury_locked(&z, &z.sh->workers[i]);
+        }
+    }
+
+    if (text == NULL) {
+        (void) sync_worker_reap(&z);
+        text = zone_check(&z, &lost);
+    }
+
+    for (i = 0; i < ZONE_SLOTS && text == NULL; i++) {
+        if (z.sh->workers[i].pid && &z.sh->workers[i] != z.self) {
+            text = "a slot is left";
+        }
+    }
+
+    if (text == NULL && (z.sh->nclients != 1 || z.sh->nmembers != 3)) {
+        text = "clients are left";
+    }
+
+    if (text == NULL) {
+        text = go_on(&z);
+    }
+
+    memcpy(zone_shm->shm.addr, shadow, SYNC_ZONE_MIN);
+
+    if (text) {
+        printf("# %s\n", text);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/*
+ * Makes a child that stops, does op, and stops; returns when it stands in
+ * front of op.
+ */
+
+static pid_t
+trace(crash_op_pt prepare, crash_op_pt op)
+{
+    int    status;
+    pid_t  pid;
+
+    (void) fflush(stdout);
+
+    pid = fork();
+
+    if (pid == -1) {
+        zone_bail("fork() failed");
+    }
+
+    if (pid == 0) {
+        ngx_pid = getpid();
+
+        if (prepare) {
+            prepare();
+        }
+
+        if (ptrace(PTRACE_TRACEME, 0, 0, 0) == -1) {
+            _exit(4);
+        }
+
+        (void) raise(SIGSTOP);
+        op();
+        (void) raise(SIGSTOP);
+        _exit(0);
+    }
+
+    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
+        zone_bail("a child does not stop");
+    }
+
+    return pid;
+}
+
+
+/* One instruction; 0 if the child stands behind op. */
+
+static int
+step(pid_t pid)
+{
+    int  status;
+
+    if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == -1
+        || waitpid(pid, &status, 0) != pid
+        || !WIFSTOPPED(status))
+    {
+        zone_bail("a child cannot be stepped");
+    }
+
+    if (WSTOPSIG(status) == SIGSTOP) {
+        return 0;
+    }
+
+    if (WSTOPSIG(status) != SIGTRAP) {
+        zone_bail("a child got a signal");
+    }
+
+    return 1;
+}
+
+
+/*
+ * Takes the zone to the shadow if it has changed.  Looked at is what is in
+ * use; at the end of a case all is.
+ */
+
+static int
+changed(void)
+{
+    size_t   n, at;
+    u_char  *addr;
+
+    addr = zone_shm->shm.addr;
+
+    n = (u_char *) &z.sh->workers[ZONE_SLOTS] - addr;
+    at = (u_char *) z.sh->rooms - addr;
+
+    if (memcmp(shadow, addr, n) == 0
+        && memcmp(shadow + at, addr + at,
+                  CRASH_BUCKETS * sizeof(void *)) == 0
+        && memcmp(shadow + SYNC_ZONE_MIN - CRASH_HEAP,
+                  addr + SYNC_ZONE_MIN - CRASH_HEAP, CRASH_HEAP) == 0)
+    {
+        at = (u_char *) z.sh->records - addr;
+        n = z.sh->heap.start - addr;
+
+        if (memcmp(shadow + at, addr + at, n - at) == 0) {
+            return 0;
+        }
+    }
+
+    memcpy(shadow, addr, SYNC_ZONE_MIN);
+
+    return 1;
+}
+
+
+static void
+finish(pid_t pid)
+{
+    int  status;
+
+    (void) kill(pid, SIGKILL);
+    (void) waitpid(pid, &status, 0);
+}
+
+
+static void
+lock(void)
+{
+    sync_zone_lock(&z);
+    sync_zone_unlock(&z);
+}
+
+
+/*
+ * The zone is that of a crash: a mender takes it on, and dies after each of
+ * its changes.  The parent's slot is not the mender's.
+ */
+
+static ngx_uint_t
+step_mender(pid_t dead)
+{
+    u_char      *addr;
+    pid_t        pid;
+    ngx_uint_t   n;
+
+    addr = zone_shm->shm.addr;
+
+    memcpy(crashed, addr, SYNC_ZONE_MIN);
+    (void) ngx_shmtx_force_unlock(&z.shpool->mutex, dead);
+
+    pid = trace(NULL, lock);
+    memcpy(shadow, addr, SYNC_ZONE_MIN);
+    n = 0;
+
+    while (step(pid)) {
+
+        if (!changed()) {
+            continue;
+        }
+
+        n++;
+
+        if (!survives(dead, pid)) {
+            n = 0;
+            break;
+        }
+    }
+
+    finish(pid);
+
+    memcpy(addr, crashed, SYNC_ZONE_MIN);
+
+    return n;
+}
+
+
+static void
+test_steps(crash_case_t *c)
+{
+    int          good;
+    char         text[128];
+    pid_t        pid;
+    u_char      *addr;
+    ngx_uint_t   n, steps, points, menders;
+
+    create();
+
+    addr = zone_shm->shm.addr;
+    points = 0;
+    menders = 0;
+    good = 1;
+
+    pid = trace(c->prepare, c->op);
+    memcpy(shadow, addr, SYNC_ZONE_MIN);
+
+    for (steps = 0; good && steps < CRASH_STEPS_MAX && step(pid); steps++) {
+
+        if (!changed()) {
+            continue;
+        }
+
+        points++;
+        good = survives(pid, pid);
+
+        if (good && points % CRASH_MENDERS == 0) {
+            n = step_mender(pid);
+            menders += n;
+            good = (n > 0);
+
+            memcpy(shadow, addr, SYNC_ZONE_MIN);
+        }
+    }
+
+    if (good && memcmp(shadow, addr, SYNC_ZONE_MIN) != 0) {
+        zone_bail("a change was not seen");
+    }
+
+    finish(pid);
+
+    (void) snprintf(text, sizeof(text),
+                    "%s may die at any of %lu points, menders at %lu",
+                    c->name, (unsigned long) points, (unsigned long) menders);
+
+    ok(good && points > 10, text);
+
+    zone_destroy();
+}
+
+
+static void
+join(const char *name, ngx_uint_t history, sync_record_t *rec)
+{
+    sync_joined_t  j;
+
+    if (sync_room_join(&worker, zone_name(name), zone_rule(history), rec, 5,
+                       &j)
+        == SYNC_OK)
+    {
+        member = j.member;
+    }
+}
+
+
+static void
+prepare_none(void)
+{
+    zone_worker(&worker, &z, 3);
+}
+
+
+static void
+prepare_record(void)
+{
+    prepare_none();
+    mine = zone_client(&worker, "mine");
+}
+
+
+static void
+prepare_join(void)
+{
+    prepare_record();
+    join("chat:3", 0, mine);
+}
+
+
+static void
+prepare_member(void)
+{
+    prepare_record();
+    join("chat:2", 0, mine);
+}
+
+
+static void
+prepare_two(void)
+{
+    prepare_record();
+    join("chat:1", 0, mine);
+    publish();
+}
+
+
+static void
+prepare_history(void)
+{
+    prepare_record();
+    join("chat:1", 4, mine);
+    publish();
+    publish();
+    publish();
+    join("chat:4", 3, mine);
+}
+
+
+static void
+prepare_pattern(void)
+{
+    prepare_record();
+    join("chat:1", 0, mine);
+    join("ch*", 0, mine);
+    join("c*", 0, mine);
+    join("*", 0, mine);
+}
+
+
+static void
+prepare_rooms(void)
+{
+    prepare_pattern();
+    join("his:1", 3, mine);
+    join("chat:5", 3, mine);
+    join("chat:6", 0, mine);
+    publish();
+}
+
+
+static void
+prepare_news(void)
+{
+    prepare_pattern();
+    publish();
+    publish();
+}
+
+
+static void
+prepare_dead(void)
+{
+    sync_zone_t  w;
+
+    prepare_rooms();
+
+    w = worker;
+    prepare_two();
+    sync_worker_bury_locked(&w, w.self);
+}
+
+
+static void
+claim(void)
+{
+    zone_worker(&worker, &z, 3);
+}
+
+
+static void
+release(void)
+{
+    sync_worker_release(&worker);
+}
+
+
+static void
+add_record(void)
+{
+    mine = zone_client(&worker, "mine");
+}
+
+
+static void
+join_first(void)
+{
+    join("chat:7*", 0, mine);
+}
+
+
+static void
+join_second(void)
+{
+    join("chat:1", 0, mine);
+}
+
+
+static void
+join_idle(void)
+{
+    join("old:2", 3, mine);
+}
+
+
+static void
+leave(void)
+{
+    sync_room_leave(&worker, member);
+}
+
+
+static void
+publish(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"event\",{\"x\":1}]");
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL,
+                             zone_rule(0), &m, &p);
+}
+
+
+static void
+publish_large(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    static char  text[1000];
+
+    ngx_memset(text, 'x', 999);
+
+    zone_message(&m, text);
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL,
+                             zone_rule(0), &m, &p);
+}
+
+
+static void
+publish_new(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"event\",{\"x\":1}]");
+    (void) sync_room_publish(&worker, zone_name("new:1"), NULL,
+                             zone_rule(5), &m, &p);
+}
+
+
+static void
+take(void)
+{
+    u_char       buf[4096];
+    sync_take_t  t;
+
+    do {
+        t.buf = buf;
+        t.size = sizeof(buf);
+
+    } while (sync_room_take(&worker, &t) == SYNC_OK);
+}
+
+
+static void
+remove_record(void)
+{
+    sync_registry_remove(&worker, mine);
+}
+
+
+static void
+expire(void)
+{
+    sync_room_expire(&worker);
+}
+
+
+static void
+announce(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "{\"op\":\"x\"}");
+    (void) sync_room_announce(&worker, &m, &p);
+}
+
+
+static void
+reap(void)
+{
+    (void) sync_worker_reap(&worker);
+}
+
+
+static void
+hold(void)
+{
+    sync_room_hold(&worker, member->interest, 1);
+    sync_room_hold(&worker, member->interest, 0);
+}
+
+
+/* works until it is killed */
+
+static void
+work(unsigned seed)
+{
+    char              text[200], name[16];
+    ngx_uint_t        n;
+    sync_record_t    *rec, *recs[4];
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_seed = seed;
+    ngx_pid = getpid();
+    zone_worker(&worker, &z, 1);
+
+    ngx_memzero(recs, sizeof(recs));
+    ngx_memset(text, 'y', sizeof(text));
+
+    for ( ;; ) {
+        sync_zone_count(&worker, SYNC_COUNT_RECEIVED, 1);
+
+        n = zone_random(4);
+        rec = recs[n];
+
+        (void) snprintf(name, sizeof(name), "%s:%lu",
+                        zone_random(3) ? "chat" : "his",
+                        (unsigned long) zone_random(4));
+
+        if (rec == NULL) {
+            recs[n] = zone_client(&worker, "user");
+            continue;
+        }
+
+        switch (zone_random(16)) {
+
+        case 0:
+            sync_registry_remove(&worker, rec);
+            recs[n] = NULL;
+            break;
+
+        case 1:
+            sync_room_expire(&worker);
+            break;
+
+        case 2:
+            (void) sync_worker_reap(&worker);
+            break;
+
+        case 3:
+        case 4:
+            take();
+            break;
+
+        case 5:
+            announce();
+            break;
+
+        case 6:
+            join("chat:*", 0, rec);
+            break;
+
+        case 7:
+        case 8:
+        case 9:
+            if (rec->members) {
+                sync_room_leave(&worker, rec->members);
+            }
+
+            break;
+
+        case 10:
+        case 11:
+        case 12:
+            text[zone_random(199)] = '\0';
+            zone_message(&m, text);
+            (void) sync_room_publish(&worker, zone_name(name), NULL,
+                                     zone_rule(name[0] == 'c' ? 0 : 5),
+                                     &m, &p);
+            break;
+
+        default:
+            join(name, name[0] == 'c' ? 0 : 5, rec);
+        }
+    }
+}
+
+
+static pid_t
+start_work(void)
+{
+    pid_t       pid;
+    unsigned    seed;
+    ngx_uint_t  i, busy;
+
+    seed = zone_random(0x7fffffff);
+    (void) fflush(stdout);
+
+    pid = fork();
+
+    if (pid == -1) {
+        zone_bail("fork() failed");
+    }
+
+    if (pid == 0) {
+        work(seed);
+    }
+
+    do {
+        (void) sched_yield();
+        busy = 0;
+
+        for (i = 0; i < ZONE_SLOTS; i++) {
+            if (*(volatile ngx_pid_t *) &z.sh->workers[i].pid == pid) {
+                busy = z.sh->workers[i].counters[SYNC_COUNT_RECEIVED];
+            }
+        }
+
+        if (waitpid(pid, NULL, WNOHANG) != 0) {
+            zone_bail("a worker exited");
+        }
+
+    } while (busy == 0);
+
+    return pid;
+}
+
+
+static void
+test_kills(void)
+{
+    size_t       lost;
+    pid_t        pids[2];
+    const char  *text;
+    ngx_uint_t   i, k, inside, resets;
+    uint64_t     sum[SYNC_COUNT_MAX];
+
+    text = NULL;
+    inside = 0;
+    resets = 0;
+
+    for (i = 0; i < CRASH_ROUNDS && text == NULL; i++) {
+
+        if (i % 200 == 0) {
+
+            if (i) {
+                zone_destroy();
+            }
+
+            zone_create(&z, 4 * SYNC_ZONE_MIN);
+            (void) sync_worker_claim(&z, 1);
+        }
+
+        pids[0] = start_work();
+        pids[1] = start_work();
+
+        for (k = 0; k < 2 && text == NULL; k++) {
+
+            /* at some instant of its work */
+
+            (void) usleep(zone_random(300));
+
+            finish(pids[k]);
+
+            inside += (z.sh->stamp.pid == pids[k]);
+
+            text = zone_check(&z, &lost);
+
+            if (text == NULL && sync_worker_reap(&z) > 1) {
+                text = "a living worker was reaped";
+            }
+
+            if (text == NULL) {
+                text = zone_check(&z, &lost);
+            }
+        }
+
+        if (text) {
+            finish(pids[1]);
+            break;
+        }
+
+        if (z.sh->nclients || z.sh->nmembers || sync_worker_count(&z) != 1) {
+            text = "a dead worker left something";
+
+        } else if (lost > 200 * CRASH_LOST) {
+            text = "too much is lost";
+        }
+
+        sync_zone_counters(&z, sum);
+        resets = sum[SYNC_COUNT_RESETS];
+    }
+
+    if (text) {
+        printf("# %s\n", text);
+    }
+
+    printf("# %lu rounds, %lu deaths seen in the lock, %lu resets of late\n",
+           (unsigned long) i, (unsigned long) inside,
+           (unsigned long) resets);
+
+    ok(text == NULL, "workers killed at any time");
+    ok(inside > 0, "some of them in the lock");
+
+    zone_destroy();
+}
