@@ -150,11 +150,12 @@ static ngx_uint_t   sync_hook_nwaits;
 ngx_int_t
 sync_hook_start(sync_hook_args_t *args, sync_hook_t **hook)
 {
+    ngx_uint_t    max;
     sync_hook_t  *h;
 
-    if (sync_hook_nruns >= SYNC_HOOKS_MAX
-        && sync_hook_nwaits >= SYNC_HOOKS_QUEUE)
-    {
+    max = ngx_min(SYNC_HOOKS_MAX, ngx_cycle->connection_n / 4 + 1);
+
+    if (sync_hook_nruns >= max && sync_hook_nwaits >= SYNC_HOOKS_QUEUE) {
         return SYNC_BUSY;
     }
 
@@ -163,7 +164,7 @@ sync_hook_start(sync_hook_args_t *args, sync_hook_t **hook)
         return SYNC_ERROR;
     }
 
-    if (sync_hook_nruns < SYNC_HOOKS_MAX) {
+    if (sync_hook_nruns < max) {
         sync_hook_enter(h);
 
     } else {
@@ -344,7 +345,6 @@ sync_hook_event_handler(ngx_event_t *ev)
 static ngx_int_t
 sync_hook_run(sync_hook_t *h)
 {
-    ngx_str_t            uri, args;
     ngx_http_request_t  *r;
 
     sync_hook_init_connection(h);
@@ -354,18 +354,10 @@ sync_hook_run(sync_hook_t *h)
     }
 
     r = h->request;
-    uri = h->args.uri;
-    ngx_str_null(&args);
-
-    ngx_http_split_args(r, &uri, &args);
-
-    r->uri = uri;
-    r->args = args;
-
     h->post.handler = sync_hook_finalize_handler;
     h->post.data = h;
 
-    if (ngx_http_subrequest(r, &uri, &args, &h->subrequest, &h->post, 0)
+    if (ngx_http_subrequest(r, &r->uri, NULL, &h->subrequest, &h->post, 0)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -482,6 +474,7 @@ sync_hook_create_request(sync_hook_t *h)
     ngx_str_set(&r->method_name, "POST");
     r->http_version = NGX_HTTP_VERSION_11;
     ngx_str_set(&r->http_protocol, "HTTP/1.1");
+    r->uri = h->args.uri;
     r->unparsed_uri = h->args.uri;
 
     r->request_line.len = sizeof("POST  HTTP/1.1") - 1 + h->args.uri.len;

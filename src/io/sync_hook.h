@@ -29,8 +29,9 @@
  *                         |                         |
  *                         +---- sync_hook_cancel() -+   (no done() then)
  *
- * A worker runs at most SYNC_HOOKS_MAX calls at once; SYNC_HOOKS_QUEUE more
- * wait in order; beyond that sync_hook_start() answers SYNC_BUSY.
+ * A worker runs at most SYNC_HOOKS_MAX calls at once, and with them takes no
+ * more than a quarter of worker_connections; SYNC_HOOKS_QUEUE more wait in
+ * order; beyond that sync_hook_start() answers SYNC_BUSY.
  */
 
 
@@ -75,7 +76,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_conf_ctx_t        *ctx;        /* of the server{} block */
-    ngx_str_t                   uri;        /* of an internal location */
+    ngx_str_t                   uri;        /* a path, no arguments */
     ngx_str_t                   body;       /* JSON */
     ngx_str_t                   id;         /* X-Request-Id; may be empty */
     struct sockaddr            *sockaddr;   /* the client's; never NULL */
