@@ -60,8 +60,9 @@ typedef enum {
  * done() is called once, last; the hook is gone when it returns.  While
  * data() holds the answer, only a failure is told.
  *
- * Neither is called from within a function of this file.  Both may call
- * sync_hook_cancel() on their own hook: in data(), done() is then not called.
+ * Neither is called from within sync_hook_start(), sync_hook_resume() or
+ * sync_hook_cancel().  Both may call the latter on their own hook: in data(),
+ * done() is then not called.
  */
 
 typedef ngx_int_t (*sync_hook_data_pt)(sync_hook_t *h, u_char *p, size_t len);
