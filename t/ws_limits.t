@@ -18,6 +18,11 @@ use Test::Sync;
 use Test::Sync::WS;
 use Time::HiRes qw/ time /;
 
+# memory is looked at, and a sanitizer would keep what is freed
+
+$ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (),
+	'quarantine_size_mb=0', 'thread_local_quarantine_size_kb=0';
+
 my $t = Test::Sync->new(workers => 1)->plan(42);
 
 $t->write_conf(<<'EOF');

@@ -495,8 +495,8 @@ sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
     sync_str_t   tail, id, event, data;
     sync_run_t  *run;
 
-    ngx_str_null(&tail);
-    ngx_str_null(&id);
+    sync_str_set(&tail, "");
+    sync_str_set(&id, "");
 
     if (dialect == SYNC_DIALECT_WS || dialect == SYNC_DIALECT_WS_DEFLATE) {
 

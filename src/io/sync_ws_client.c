@@ -504,6 +504,10 @@ sync_ws_client_append(sync_client_t *c, sync_ws_client_part_t *part,
     size_t   size;
     u_char  *data;
 
+    if (len == 0) {
+        return NGX_OK;
+    }
+
     if (part->len + len > part->size) {
         size = ngx_max(part->size * 2, part->len + len);
         size = ngx_max(size, SYNC_WS_CLIENT_PART);
