@@ -119,7 +119,7 @@ typedef struct {
     size_t               len;           /* bytes copied */
     uint64_t             first;         /* LSN the cursor stood at */
     uint64_t             last;          /* LSN it stands at now */
-    uint64_t             lost;          /* entries trimmed before we came */
+    uint64_t             lost;          /* LSNs trimmed before we came */
     unsigned             reset:1;       /* the log was reset since last time */
     unsigned             more:1;        /* there is more in this room */
 } sync_take_t;

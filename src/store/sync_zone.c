@@ -23,7 +23,7 @@
 
 
 /* bytes of the zone for each bucket of the two hashes, at most */
-#define SYNC_ZONE_BUCKET  512
+#define SYNC_ZONE_BUCKET  2048
 
 /* yields between two looks at whether the holder of the lock is alive */
 #define SYNC_ZONE_YIELDS  64
