@@ -21,6 +21,17 @@
 
 #define SYNC_CLIENT_OUTS  16384         /* spans kept for re-use */
 
+#define SYNC_CLIENT_BLOCK  262144       /* bytes of clients at once */
+#define SYNC_CLIENT_ALIGN  8
+
+/* what a client with the largest address takes */
+
+#define SYNC_CLIENT_MAX    sync_client_size(NGX_SOCKADDRLEN)
+
+#define sync_client_size(socklen)                                             \
+    ngx_align(offsetof(sync_client_t, sockaddr) + (socklen),                  \
+              SYNC_CLIENT_ALIGN)
+
 
 typedef struct {
     sync_zone_t    *zone;
@@ -32,12 +43,16 @@ typedef struct {
     ngx_uint_t      sweep;              /* bucket to drain from */
     ngx_event_t     timer;
 
-    ngx_queue_t     flush;
-    ngx_queue_t     dead;               /* to be freed, by c->flush */
-    ngx_event_t     turn;               /* flushes and frees */
+    sync_client_t  *flush;              /* to be written, by c->flush */
+    sync_client_t **flush_last;
+    ngx_event_t     turn;               /* writes, and frees the dead */
 
     sync_out_t     *outs;
     ngx_uint_t      nouts;
+
+    void           *spare[SYNC_CLIENT_MAX / SYNC_CLIENT_ALIGN + 1];
+    u_char         *pos;                /* the rest of the last block */
+    u_char         *last;
 
     ngx_uint_t      nclients;
     ngx_uint_t      nalive;             /* closing ones too */
@@ -47,6 +62,8 @@ typedef struct {
 } sync_client_worker_t;
 
 
+static void *sync_client_alloc(size_t size);
+static void sync_client_free(sync_client_t *c);
 static ngx_int_t sync_client_append(sync_client_t *c, sync_run_t *run,
     uint32_t pos, uint32_t last);
 static ssize_t sync_client_writev(sync_client_t *c);
@@ -80,8 +97,7 @@ sync_client_init_worker(sync_zone_t *z)
     }
 
     ngx_queue_init(&w->untimed);
-    ngx_queue_init(&w->flush);
-    ngx_queue_init(&w->dead);
+    w->flush_last = &w->flush;
 
     w->zone = z;
     w->tick = sync_client_ticks(ngx_current_msec);
@@ -95,7 +111,7 @@ sync_client_init_worker(sync_zone_t *z)
 
 sync_client_t *
 sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf)
+    sync_client_conf_t *conf)
 {
     size_t          size;
     sync_client_t  *c;
@@ -104,9 +120,9 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
         return NULL;
     }
 
-    size = offsetof(sync_client_t, sockaddr) + cn->socklen;
+    size = sync_client_size(cn->socklen);
 
-    c = ngx_alloc(size, cn->log);
+    c = sync_client_alloc(size);
     if (c == NULL) {
         return NULL;
     }
@@ -115,7 +131,6 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
 
     c->connection = cn;
     c->ops = ops;
-    c->handler = handler;
     c->conf = conf;
     c->out_last = &c->out;
     c->socklen = (uint8_t) cn->socklen;
@@ -127,6 +142,56 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
     sync_client_worker.nalive++;
 
     return c;
+}
+
+
+/*
+ * Clients live long.  Among the short-lived blocks of the heap each would
+ * keep a page from being given back, so they have blocks of their own, which
+ * are kept for the clients to come.
+ */
+
+static void *
+sync_client_alloc(size_t size)
+{
+    void                  *p, **spare;
+    sync_client_worker_t  *w;
+
+    w = &sync_client_worker;
+    spare = &w->spare[size / SYNC_CLIENT_ALIGN];
+
+    if (*spare) {
+        p = *spare;
+        *spare = *(void **) p;
+        return p;
+    }
+
+    if ((size_t) (w->last - w->pos) < size) {
+        w->pos = ngx_alloc(SYNC_CLIENT_BLOCK, ngx_cycle->log);
+        if (w->pos == NULL) {
+            w->last = NULL;
+            return NULL;
+        }
+
+        w->last = w->pos + SYNC_CLIENT_BLOCK;
+    }
+
+    p = w->pos;
+    w->pos += size;
+
+    return p;
+}
+
+
+static void
+sync_client_free(sync_client_t *c)
+{
+    void  **spare;
+
+    spare = &sync_client_worker.spare[sync_client_size(c->socklen)
+                                      / SYNC_CLIENT_ALIGN];
+    *(void **) c = *spare;
+    *spare = c;
 }
 
 
@@ -142,7 +207,7 @@ sync_client_closed(sync_client_t *c)
     c->closed = 1;
     sync_client_worker.nclients--;
 
-    c->handler->closed(c);
+    c->conf->handler->closed(c);
 }
 
 
@@ -155,14 +220,12 @@ sync_client_destroy(sync_client_t *c)
 
     ngx_queue_remove(&c->wheel);
 
-    if (c->flushing) {
-        ngx_queue_remove(&c->flush);
-    }
-
     sync_client_worker.nalive--;
 
-    ngx_queue_insert_tail(&sync_client_worker.dead, &c->flush);
-    ngx_post_event(&sync_client_worker.turn, &ngx_posted_events);
+    c->dead = 1;
+    c->waiting = 0;
+
+    sync_client_flush(c);
 }
 
 
@@ -254,7 +317,10 @@ sync_client_flush(sync_client_t *c)
     w = &sync_client_worker;
 
     c->flushing = 1;
-    ngx_queue_insert_tail(&w->flush, &c->flush);
+    c->flush = NULL;
+
+    *w->flush_last = c;
+    w->flush_last = &c->flush;
 
     ngx_post_event(&w->turn, &ngx_posted_events);
 }
@@ -395,8 +461,8 @@ sync_client_write(sync_client_t *c)
         return;
     }
 
-    if (c->handler->drained && !c->closing) {
-        c->handler->drained(c);
+    if (c->conf->handler->drained && !c->closing) {
+        c->conf->handler->drained(c);
     }
 }
 
@@ -517,27 +583,36 @@ sync_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
 static void
 sync_client_turn_handler(ngx_event_t *ev)
 {
-    ngx_queue_t           *q;
-    sync_client_t         *c;
+    sync_client_t         *c, *dead;
     sync_client_worker_t  *w;
 
     w = &sync_client_worker;
+    dead = NULL;
 
-    while (!ngx_queue_empty(&w->flush)) {
-        q = ngx_queue_head(&w->flush);
-        ngx_queue_remove(q);
+    while (w->flush) {
+        c = w->flush;
 
-        c = ngx_queue_data(q, sync_client_t, flush);
+        w->flush = c->flush;
+        if (w->flush == NULL) {
+            w->flush_last = &w->flush;
+        }
+
         c->flushing = 0;
+
+        if (c->dead) {
+            c->flush = dead;
+            dead = c;
+            continue;
+        }
 
         c->ops->write(c);
     }
 
-    while (!ngx_queue_empty(&w->dead)) {
-        q = ngx_queue_head(&w->dead);
-        ngx_queue_remove(q);
+    while (dead) {
+        c = dead;
+        dead = c->flush;
 
-        ngx_free(ngx_queue_data(q, sync_client_t, flush));
+        sync_client_free(c);
     }
 }
 

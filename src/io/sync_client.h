@@ -39,20 +39,6 @@
 typedef struct sync_client_s  sync_client_t;
 
 
-/* Settings of the endpoint, from configuration. */
-
-typedef struct {
-    ngx_msec_t                    ping_interval;    /* ms */
-    ngx_msec_t                    ping_timeout;     /* ms */
-    size_t                        max_message;      /* bytes */
-    size_t                        queue;            /* bytes unread at most */
-    ngx_flag_t                    compression;
-    ngx_int_t                     level;            /* of deflate */
-    size_t                        min;              /* bytes worth deflating */
-    ngx_http_conf_ctx_t          *ctx;              /* of the server{} */
-} sync_client_conf_t;
-
-
 /* What a transport tells the floor above. */
 
 typedef struct {
@@ -73,6 +59,21 @@ typedef struct {
      */
     void                        (*closed)(sync_client_t *c);
 } sync_client_handler_t;
+
+
+/* Settings of the endpoint, from configuration. */
+
+typedef struct {
+    ngx_msec_t                    ping_interval;    /* ms */
+    ngx_msec_t                    ping_timeout;     /* ms */
+    size_t                        max_message;      /* bytes */
+    size_t                        queue;            /* bytes unread at most */
+    ngx_flag_t                    compression;
+    ngx_int_t                     level;            /* of deflate */
+    size_t                        min;              /* bytes worth deflating */
+    ngx_http_conf_ctx_t          *ctx;              /* of the server{} */
+    const sync_client_handler_t  *handler;
+} sync_client_conf_t;
 
 
 /* What the floor above asks of a transport. */
@@ -113,7 +114,6 @@ struct sync_out_s {
 struct sync_client_s {
     ngx_connection_t             *connection;
     const sync_client_ops_t      *ops;
-    const sync_client_handler_t  *handler;
     sync_client_conf_t           *conf;
     sync_record_t                *record;   /* in the zone */
     void                         *opaque;   /* the floor's above */
@@ -121,7 +121,7 @@ struct sync_client_s {
 
     sync_out_t                   *out;
     sync_out_t                  **out_last;
-    ngx_queue_t                   flush;
+    sync_client_t                *flush;    /* next to be written, or freed */
     ngx_queue_t                   wheel;
     uint32_t                      queued;   /* bytes in out */
     uint32_t                      due;      /* tick of the wheel */
@@ -133,6 +133,7 @@ struct sync_client_s {
     uint8_t                       socklen;  /* bytes of the address */
 
     unsigned                      flushing:1;
+    unsigned                      dead:1;       /* to be freed */
     unsigned                      waiting:1;    /* for the socket */
     unsigned                      timer:1;
     unsigned                      closing:1;
@@ -155,8 +156,7 @@ void sync_client_init_worker(sync_zone_t *z);
  * state, no record, not in the wheel.  NULL if there is no memory.
  */
 sync_client_t *sync_client_create(ngx_connection_t *c,
-    const sync_client_ops_t *ops, const sync_client_handler_t *handler,
-    sync_client_conf_t *conf);
+    const sync_client_ops_t *ops, sync_client_conf_t *conf);
 
 /*
  * Tells the floor above that the client is closing, if that was not done:

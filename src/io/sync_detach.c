@@ -203,7 +203,7 @@ sync_detach_open(ngx_http_request_t *r, sync_detach_t *d)
     ngx_buf_t      *b;
     sync_client_t  *c;
 
-    c = sync_client_create(r->connection, d->ops, d->handler, d->conf);
+    c = sync_client_create(r->connection, d->ops, d->conf);
     if (c == NULL) {
         return NULL;
     }

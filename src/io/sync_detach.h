@@ -49,7 +49,6 @@ typedef ngx_int_t (*sync_client_opened_pt)(sync_client_t *c,
 
 typedef struct {
     const sync_client_ops_t      *ops;
-    const sync_client_handler_t  *handler;
     sync_client_conf_t           *conf;
     sync_client_opened_pt         opened;
     ngx_event_handler_pt          read;     /* of the connection, then */

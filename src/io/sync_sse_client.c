@@ -44,7 +44,6 @@ typedef struct {
     ngx_http_request_t           *request;
     ngx_buf_t                    *buf;      /* on its way */
 
-    const sync_client_handler_t  *handler;
     sync_client_conf_t           *conf;
     sync_client_opened_pt         opened;
 } sync_sse_stream_t;
@@ -64,8 +63,7 @@ static sync_run_t *sync_sse_client_run(sync_client_t *c, sync_writer_t *w,
     ngx_uint_t last);
 
 static ngx_int_t sync_sse_stream_start(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_client_opened_pt opened);
+    sync_client_conf_t *conf, sync_client_opened_pt opened);
 static sync_sse_stream_t *sync_sse_stream_get(ngx_http_request_t *r);
 static void sync_sse_stream_open_handler(ngx_http_request_t *r);
 static void sync_sse_stream_write_handler(ngx_http_request_t *r);
@@ -98,8 +96,7 @@ static const sync_client_ops_t  sync_sse_stream_ops = {
 
 ngx_int_t
 sync_sse_client_handshake(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_client_opened_pt opened)
+    sync_client_conf_t *conf, sync_client_opened_pt opened)
 {
     ngx_int_t       rc;
     sync_detach_t  *d;
@@ -111,7 +108,7 @@ sync_sse_client_handshake(ngx_http_request_t *r,
     }
 
     if (r->http_version >= NGX_HTTP_VERSION_20) {
-        return sync_sse_stream_start(r, handler, conf, opened);
+        return sync_sse_stream_start(r, conf, opened);
     }
 
     d = ngx_pcalloc(r->pool, sizeof(sync_detach_t));
@@ -120,7 +117,6 @@ sync_sse_client_handshake(ngx_http_request_t *r,
     }
 
     d->ops = &sync_sse_client_ops;
-    d->handler = handler;
     d->conf = conf;
     d->opened = opened;
     d->read = sync_sse_client_read_handler;
@@ -409,8 +405,7 @@ sync_sse_client_run(sync_client_t *c, sync_writer_t *w, ngx_uint_t last)
 
 static ngx_int_t
 sync_sse_stream_start(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_client_opened_pt opened)
+    sync_client_conf_t *conf, sync_client_opened_pt opened)
 {
     sync_sse_stream_t   *s;
     ngx_http_cleanup_t  *cln;
@@ -424,7 +419,6 @@ sync_sse_stream_start(ngx_http_request_t *r,
 
     s->client = NULL;
     s->request = r;
-    s->handler = handler;
     s->conf = conf;
     s->opened = opened;
 
@@ -475,7 +469,7 @@ sync_sse_stream_open_handler(ngx_http_request_t *r)
         return;
     }
 
-    c = sync_client_create(r->connection, &sync_sse_stream_ops, s->handler,
+    c = sync_client_create(r->connection, &sync_sse_stream_ops,
                            s->conf);
     if (c == NULL) {
         ngx_http_finalize_request(r, NGX_ERROR);
@@ -568,8 +562,8 @@ sync_sse_stream_write(sync_client_t *c)
         return;
     }
 
-    if (c->handler->drained) {
-        c->handler->drained(c);
+    if (c->conf->handler->drained) {
+        c->conf->handler->drained(c);
     }
 }
 

@@ -32,8 +32,7 @@
  * a body is discarded.  opened() as for WebSocket; what it sends comes first.
  */
 ngx_int_t sync_sse_client_handshake(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_client_opened_pt opened);
+    sync_client_conf_t *conf, sync_client_opened_pt opened);
 
 /*
  * Answers with a stream that says when to come back, and ends: a browser

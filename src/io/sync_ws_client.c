@@ -129,8 +129,8 @@ static sync_ws_client_part_t  sync_ws_client_current;
 
 ngx_int_t
 sync_ws_client_handshake(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_str_t *protocol, sync_client_opened_pt opened)
+    sync_client_conf_t *conf, sync_str_t *protocol,
+    sync_client_opened_pt opened)
 {
     ngx_int_t       rc;
     ngx_uint_t      deflate;
@@ -148,7 +148,6 @@ sync_ws_client_handshake(ngx_http_request_t *r,
     }
 
     d->ops = &sync_ws_client_ops;
-    d->handler = handler;
     d->conf = conf;
     d->opened = opened;
     d->read = sync_ws_client_read_handler;
@@ -547,7 +546,7 @@ sync_ws_client_message(sync_client_t *c, sync_ws_client_part_t *part,
         return;
     }
 
-    c->handler->message(c, p, len);
+    c->conf->handler->message(c, p, len);
 }
 
 
@@ -603,7 +602,7 @@ sync_ws_client_inflate(sync_client_t *c, u_char *p, size_t len)
         sync_ws_client_fail(c, SYNC_WS_CODE_INVALID, "invalid UTF-8");
 
     } else {
-        c->handler->message(c, out, n);
+        c->conf->handler->message(c, out, n);
     }
 
     ngx_free(out);

@@ -29,8 +29,8 @@
  * added).  protocol is the subprotocol to agree to where offered.
  */
 ngx_int_t sync_ws_client_handshake(ngx_http_request_t *r,
-    const sync_client_handler_t *handler, sync_client_conf_t *conf,
-    sync_str_t *protocol, sync_client_opened_pt opened);
+    sync_client_conf_t *conf, sync_str_t *protocol,
+    sync_client_opened_pt opened);
 
 
 #endif /* _SYNC_WS_CLIENT_H_INCLUDED_ */

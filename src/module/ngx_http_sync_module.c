@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <sync_process.h>
+#include <sync_connect.h>
 #include <sync_hook.h>
 #include <sync_process.h>
 #include <sync_wake.h>
@@ -341,6 +342,7 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     s->main = &smcf->settings;
     s->client.ctx = cscf->ctx;
+    s->client.handler = &sync_connect_handler;
 
     /* "if" and "limit_except" blocks are locations without a name */
 

@@ -130,8 +130,10 @@ sync_call_caller(sync_client_t *c, size_t len)
 {
     sync_caller_t  *caller;
 
+    /* it is made with the headers, or is found */
+
     if (c->opaque) {
-        return c->opaque;
+        return len ? NULL : c->opaque;
     }
 
     len += offsetof(sync_caller_t, values);

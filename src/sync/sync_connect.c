@@ -76,7 +76,7 @@ static void sync_connect_closed(sync_client_t *c);
 static void sync_connect_tell(sync_client_t *c);
 
 
-static const sync_client_handler_t  sync_connect_handler = {
+const sync_client_handler_t  sync_connect_handler = {
     sync_request_message,
     NULL,
     sync_connect_closed
@@ -512,12 +512,12 @@ sync_connect_go_on(sync_connect_t *cn)
     }
 
     if (cn->sse) {
-        return sync_sse_client_handshake(cn->request, &sync_connect_handler,
-                                         &s->client, sync_connect_opened);
+        return sync_sse_client_handshake(cn->request, &s->client,
+                                         sync_connect_opened);
     }
 
-    return sync_ws_client_handshake(cn->request, &sync_connect_handler,
-                                    &s->client, &sync_connect_protocol,
+    return sync_ws_client_handshake(cn->request, &s->client,
+                                    &sync_connect_protocol,
                                     sync_connect_opened);
 }
 

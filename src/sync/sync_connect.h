@@ -28,6 +28,9 @@
 ngx_int_t sync_connect_websocket(ngx_http_request_t *r, sync_settings_t *s);
 ngx_int_t sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s);
 
+/* What transports call; for sync_client_conf_t.handler. */
+extern const sync_client_handler_t  sync_connect_handler;
+
 /* The client's user: borrowed, empty if there is none. */
 void sync_connect_user(sync_client_t *c, sync_str_t *user);
 

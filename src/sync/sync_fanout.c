@@ -16,12 +16,7 @@
 
 #define SYNC_FANOUT_BUFFER  65536       /* bytes, grows to the largest entry */
 #define SYNC_FANOUT_TAKES   64          /* rooms a turn */
-
-
-typedef struct {
-    sync_client_t      *client;
-    sync_member_t      *member;         /* NULL in the host's audience */
-} sync_seat_t;
+#define SYNC_FANOUT_AHEAD   8           /* clients looked ahead */
 
 
 /* What is being delivered; entries are the take buffer's, or kept. */
@@ -44,7 +39,7 @@ typedef struct {
     sync_room_t        *room;
     sync_interest_t    *interest;
 
-    sync_seat_t        *seats;
+    sync_client_t     **seats;
     uint32_t            n;
     uint32_t            max;
     uint32_t            next;           /* seat, the ones before are served */
@@ -91,6 +86,8 @@ static sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
 static void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
+static sync_member_t *sync_fanout_membership(sync_audience_t *a,
+    sync_client_t *c);
 static void sync_fanout_go_on(void);
 static ngx_int_t sync_fanout_grow(size_t need);
 static void sync_fanout_begin(sync_audience_t *a);
@@ -100,7 +97,7 @@ static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
 static ngx_int_t sync_fanout_keep(sync_audience_t *a);
 static void sync_fanout_release(sync_audience_t *a);
 static void sync_fanout_end(sync_audience_t *a);
-static void sync_fanout_deliver(sync_audience_t *a, sync_seat_t *seat);
+static void sync_fanout_deliver(sync_audience_t *a, sync_client_t *c);
 static ngx_uint_t sync_fanout_wants(sync_audience_t *a, sync_client_t *c,
     sync_entry_t *e);
 static ngx_int_t sync_fanout_queue(sync_audience_t *a, sync_client_t *c,
@@ -166,9 +163,8 @@ sync_fanout_enter(sync_client_t *c)
         return SYNC_ERROR;
     }
 
-    a->seats[a->n].client = c;
-    a->seats[a->n].member = NULL;
-    c->seat = a->n++;
+    c->seat = a->n;
+    a->seats[a->n++] = c;
 
     return SYNC_OK;
 }
@@ -226,9 +222,8 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
     a->interest = j.interest;
     a->room = j.member->room;
 
-    a->seats[a->n].client = c;
-    a->seats[a->n].member = j.member;
-    j.member->index = a->n++;
+    j.member->index = a->n;
+    a->seats[a->n++] = c;
 
     if (j.member->start > a->late) {
         a->late = j.member->start;
@@ -420,7 +415,11 @@ sync_fanout_create(sync_str_t *name)
     a->name.data = (u_char *) a + sizeof(sync_audience_t);
     ngx_memcpy(a->name.data, name->data, name->len);
 
-    a->slow = sync_settings_rule(sync_fanout_worker.main, name)->slow;
+    /* the host's has no name, and no rule */
+
+    if (name->len) {
+        a->slow = sync_settings_rule(sync_fanout_worker.main, name)->slow;
+    }
 
     ngx_rbtree_insert(&sync_fanout_worker.audiences, &a->node);
     sync_fanout_worker.naudiences++;
@@ -458,16 +457,16 @@ sync_fanout_destroy(sync_audience_t *a)
 static ngx_int_t
 sync_fanout_reserve(sync_audience_t *a)
 {
-    uint32_t      max;
-    sync_seat_t  *seats;
+    uint32_t         max;
+    sync_client_t  **seats;
 
     if (a->n < a->max) {
         return SYNC_OK;
     }
 
-    max = a->max ? a->max + a->max / 2 + 1 : 2;
+    max = a->max + a->max / 8 + 2;
 
-    seats = realloc(a->seats, max * sizeof(sync_seat_t));
+    seats = realloc(a->seats, max * sizeof(sync_client_t *));
     if (seats == NULL) {
         return SYNC_ERROR;
     }
@@ -502,18 +501,38 @@ sync_fanout_unseat(sync_audience_t *a, uint32_t i)
 static void
 sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from)
 {
+    sync_client_t  *c;
+
     if (to == from) {
         return;
     }
 
-    a->seats[to] = a->seats[from];
+    c = a->seats[from];
+    a->seats[to] = c;
 
-    if (a->seats[to].member) {
-        a->seats[to].member->index = to;
+    if (a == sync_fanout_worker.host) {
+        c->seat = to;
 
     } else {
-        a->seats[to].client->seat = to;
+        sync_fanout_membership(a, c)->index = to;
     }
+}
+
+
+/* The row of a client that has a seat. */
+
+static sync_member_t *
+sync_fanout_membership(sync_audience_t *a, sync_client_t *c)
+{
+    sync_member_t  *m;
+
+    m = c->record->members;
+
+    while (m->interest != a->interest) {
+        m = m->next;
+    }
+
+    return m;
 }
 
 
@@ -764,7 +783,7 @@ sync_fanout_mark(sync_entry_t *e)
         a = sync_fanout_lookup(&wide);
 
         for (i = 0; a && i < a->n; i++) {
-            a->seats[i].client->mark = w->mark;
+            a->seats[i]->mark = w->mark;
         }
     }
 
@@ -799,7 +818,7 @@ sync_fanout_mark(sync_entry_t *e)
         }
 
         for (i = 0; i < a->n; i++) {
-            a->seats[i].client->mark = w->mark;
+            a->seats[i]->mark = w->mark;
         }
     }
 }
@@ -834,7 +853,11 @@ sync_fanout_serve(sync_audience_t *a, ngx_uint_t n)
             break;
         }
 
-        sync_fanout_deliver(a, &a->seats[a->next++]);
+        if (a->next + SYNC_FANOUT_AHEAD < a->n) {
+            __builtin_prefetch(a->seats[a->next + SYNC_FANOUT_AHEAD]);
+        }
+
+        sync_fanout_deliver(a, a->seats[a->next++]);
         served++;
     }
 
@@ -940,24 +963,25 @@ sync_fanout_end(sync_audience_t *a)
 
 
 static void
-sync_fanout_deliver(sync_audience_t *a, sync_seat_t *seat)
+sync_fanout_deliver(sync_audience_t *a, sync_client_t *c)
 {
     uint32_t        i, from;
+    uint64_t        start;
     sync_entry_t   *e;
     sync_batch_t   *b;
-    sync_client_t  *c;
 
     b = a->batch;
-    c = seat->client;
     from = 0;
 
     e = (sync_entry_t *) b->entries;
 
-    if (a->late > b->first && seat->member) {
+    if (a->late > b->first) {
 
         /* some joined late: what was said before is not for them */
 
-        while (from < b->n && e->lsn <= seat->member->start) {
+        start = sync_fanout_membership(a, c)->start;
+
+        while (from < b->n && e->lsn <= start) {
             e = sync_entry_next(e);
             from++;
         }

@@ -10,6 +10,7 @@
 #include <sync_process.h>
 #include <sync_client.h>
 #include <sync_fanout.h>
+#include <sync_hook.h>
 #include <sync_notify.h>
 #include <sync_room.h>
 #include <sync_slot.h>
@@ -17,9 +18,14 @@
 #include <sync_wake.h>
 #include <sync_ws.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 
 #define SYNC_PROCESS_RETRY  1000        /* ms, to look for a free slot */
 #define SYNC_PROCESS_PACE   50          /* ms, between steps of a drain */
+#define SYNC_PROCESS_TRIM   256         /* handshakes worth it */
 #define SYNC_PROCESS_LATE   5000        /* ms more, to deliver what was said */
 
 
@@ -36,6 +42,9 @@ typedef struct {
     ngx_uint_t             drain_done;
     ngx_uint_t             code;
 
+    uint64_t               connects;    /* up to the last tick */
+    uint64_t               trimmed;     /* the same when the heap was */
+
     unsigned               draining:1;
 } sync_process_t;
 
@@ -43,6 +52,7 @@ typedef struct {
 static void sync_process_claim(void);
 static void sync_process_claim_handler(ngx_event_t *ev);
 static void sync_process_tick(void);
+static void sync_process_trim(void);
 static void sync_process_exiting(void);
 static void sync_process_drain_handler(ngx_event_t *ev);
 static void sync_process_release(void);
@@ -163,6 +173,35 @@ sync_process_tick(void)
     /* in case that a wake was lost */
 
     sync_fanout_look();
+
+    sync_process_trim();
+}
+
+
+/*
+ * The requests of many handshakes at once leave a heap that is large and
+ * mostly free.  Once they are over, it is given back.
+ */
+
+static void
+sync_process_trim(void)
+{
+#ifdef __GLIBC__
+
+    uint64_t         n;
+    sync_process_t  *w;
+
+    w = &sync_process;
+    n = w->zone->self->counters[SYNC_COUNT_CONNECTS];
+
+    if (n == w->connects && n - w->trimmed >= SYNC_PROCESS_TRIM) {
+        (void) malloc_trim(0);
+        w->trimmed = n;
+    }
+
+    w->connects = n;
+
+#endif
 }
 
 
@@ -257,6 +296,8 @@ sync_process_exit(ngx_cycle_t *cycle)
     (void) sync_client_close_some((ngx_uint_t) -1, SYNC_WS_CODE_AWAY,
                                   "shutting down");
     sync_client_finish();
+
+    sync_hook_exit_process();
 
     sync_process_release();
 }
