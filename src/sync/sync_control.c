@@ -279,6 +279,13 @@ sync_control_args(ngx_pool_t *pool, ngx_str_t *args, sync_str_t *body)
     u_char         *p, *last, *end, *eq, *buf, *src;
     sync_writer_t   w;
 
+    if (args->len == 0) {
+        body->len = 0;
+        body->data = NULL;
+
+        return NGX_OK;
+    }
+
     /* a byte is six at most when it is quoted, and there are quotes */
 
     size = 6 * args->len + sizeof("{\"\":\"\"}");

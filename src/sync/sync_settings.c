@@ -32,7 +32,9 @@ sync_settings_rule(sync_main_settings_t *main, sync_str_t *room)
     ngx_uint_t    i, n;
     sync_rule_t  *rule, *found;
 
-    if (main->rules == NULL) {
+    /* the host's own room has no name */
+
+    if (main->rules == NULL || room->len == 0) {
         return &main->rule;
     }
 
