@@ -310,6 +310,10 @@ sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
             len = end - off;
         }
 
+        if (len == 0) {
+            break;
+        }
+
         ngx_memcpy(p + n, (u_char *) c + off, len);
         n += len;
 
