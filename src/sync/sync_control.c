@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <sync_control.h>
 #include <sync_control_op.h>
 
 

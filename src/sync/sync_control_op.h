@@ -8,7 +8,7 @@
 #define _SYNC_CONTROL_OP_H_INCLUDED_
 
 
-#include <sync_control.h>
+#include <sync_publish.h>
 #include <sync_json.h>
 #include <jansson.h>
 
