@@ -20,6 +20,7 @@
 #define ROOM_STEPS    30000
 #define ROOM_HISTORY  4
 #define ROOM_TTL      60
+#define ROOM_LIMIT    (1024 * 1024)     /* bytes; more than is ever said */
 
 
 typedef struct {
@@ -106,7 +107,7 @@ rule_of(model_room_t *room)
 
     rule.history = room->history;
     rule.ttl = ROOM_TTL;
-    rule.limit = 1024 * 1024;
+    rule.limit = ROOM_LIMIT;
 
     return &rule;
 }
@@ -625,7 +626,10 @@ test_model(void)
     int          good, right;
     ngx_uint_t   i, c, r, w;
 
-    zone_create(&z, 1024 * 1024);
+    /* it never gets full, and its buckets are walked at each step */
+
+    zone_create(&z, 32 * ROOM_LIMIT);
+    z.sh->mask = 255;
 
     for (w = 0; w < ROOM_WORKERS; w++) {
         zone_worker(&workers[w], &z, w * 100 + ROOM_HOST);
