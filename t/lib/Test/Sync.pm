@@ -204,10 +204,15 @@ sub run {
 		"$self->{dir}/stderr", leaks => 1);
 	waitpid($pid, 0);
 
+	my $fallen = qr/worker process \d+ exited (?:with code [1-9]|on signal)/;
+
 	$? == 0 && $self->wait_for(sub {
-		return $self->workers == $self->{workers};
-	}, 20) or die "nginx did not start:\n" . $self->read_file('stderr')
-		. $self->read_file('error.log');
+		return $self->workers == $self->{workers}
+			|| grep { $_ =~ $fallen } $self->log_lines;
+	}, 20) && $self->workers == $self->{workers}
+		or die join "\n", 'nginx did not start:',
+			$self->read_file('stderr'),
+			grep({ defined } ($self->log_lines)[0 .. 20]), '';
 
 	return $self;
 }
@@ -657,13 +662,6 @@ sub _inspect {
 
 	my @bad = -d $self->{dir} ? () : "$self->{dir} was removed";
 
-	for my $line ($self->log_lines) {
-		next unless $line =~ /^\S+ \S+ \[(?:crit|alert|emerg)\]/
-			|| $line =~ /process \d+ exited with code [1-9]/;
-		next if grep { $line =~ $_ } @{$self->{expected}};
-		push @bad, $line;
-	}
-
 	for my $file (map { s!.*/!!r } sort glob "$self->{dir}/sanitizer.*") {
 		push @bad, split /\n/, $self->read_file($file);
 	}
@@ -671,6 +669,13 @@ sub _inspect {
 	for my $file ('error.log', 'stderr', 'output') {
 		my $text = $self->read_file($file);
 		push @bad, $text =~ /^(.*(?:runtime error:|Sanitizer:).*|\s+\#\d+ .*)/mg;
+	}
+
+	for my $line ($self->log_lines) {
+		next unless $line =~ /^\S+ \S+ \[(?:crit|alert|emerg)\]/
+			|| $line =~ /process \d+ exited with code [1-9]/;
+		next if grep { $line =~ $_ } @{$self->{expected}};
+		push @bad, $line;
 	}
 
 	my %seen;
