@@ -122,6 +122,14 @@ sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec)
 }
 
 
+void
+sync_registry_user(sync_record_t *rec, sync_str_t *user)
+{
+    user->len = rec->user ? rec->user[0] : 0;
+    user->data = rec->user ? rec->user + 1 : (u_char *) "";
+}
+
+
 sync_record_t *
 sync_registry_lookup_locked(sync_zone_t *z, const u_char *id)
 {

@@ -78,6 +78,9 @@ sync_record_t *sync_registry_add(sync_zone_t *z, sync_transport_e transport,
 /* Unlinks and frees a record that is in no room; see sync_registry_remove(). */
 void sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec);
 
+/* The client's user: borrowed, empty if there is none. */
+void sync_registry_user(sync_record_t *rec, sync_str_t *user);
+
 /* The record with this id, or NULL; good while the lock is held. */
 sync_record_t *sync_registry_lookup_locked(sync_zone_t *z, const u_char *id);
 

@@ -756,7 +756,7 @@ sync_connect_tell(sync_client_t *c)
     tp = ngx_timeofday();
 
     sync_registry_print_id(id, c->record->id);
-    sync_connect_user(c, &user);
+    sync_registry_user(c->record, &user);
 
     do {
         sync_reply_text(&w);
@@ -793,16 +793,4 @@ sync_connect_tell(sync_client_t *c)
     sync_reply_str(&json, &w);
 
     sync_notify_add(s, SYNC_HOOK_DISCONNECT, &json);
-}
-
-
-void
-sync_connect_user(sync_client_t *c, sync_str_t *user)
-{
-    u_char  *p;
-
-    p = c->record->user;
-
-    user->len = p ? *p : 0;
-    user->data = p ? p + 1 : (u_char *) "";
 }

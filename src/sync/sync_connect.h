@@ -31,9 +31,6 @@ ngx_int_t sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s);
 /* What transports call; for sync_client_conf_t.handler. */
 extern const sync_client_handler_t  sync_connect_handler;
 
-/* The client's user: borrowed, empty if there is none. */
-void sync_connect_user(sync_client_t *c, sync_str_t *user);
-
 /* The id, as text, of the client that a request became; or NULL. */
 sync_str_t *sync_connect_id(ngx_http_request_t *r);
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_control_op.h>
+#include <sync_command.h>
 #include <sync_frame.h>
 #include <sync_name.h>
 #include <sync_ws.h>
@@ -431,7 +432,7 @@ sync_control_close(sync_control_t *ctl, ngx_uint_t code)
 
     if (rc == SYNC_OK) {
         rc = sync_control_order(ctl,
-                     sync_publish_disconnect(ctl->main, id, code, &reason));
+                     sync_command_disconnect(ctl->main, id, code, &reason));
 
     } else {
         rc = sync_control_close_user(ctl, &user, code, &reason, &n);
@@ -482,7 +483,7 @@ sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
                 continue;
             }
 
-            rc = sync_publish_disconnect(ctl->main, info[i].id, code, reason);
+            rc = sync_command_disconnect(ctl->main, info[i].id, code, reason);
 
             if (rc == SYNC_OK) {
                 (*n)++;
@@ -507,7 +508,7 @@ sync_control_join(sync_control_t *ctl)
         return SYNC_ERROR;
     }
 
-    return sync_control_order(ctl, sync_publish_join(ctl->main, id, &room));
+    return sync_control_order(ctl, sync_command_join(ctl->main, id, &room));
 }
 
 
@@ -521,7 +522,7 @@ sync_control_leave(sync_control_t *ctl)
         return SYNC_ERROR;
     }
 
-    return sync_control_order(ctl, sync_publish_leave(ctl->main, id, &room));
+    return sync_control_order(ctl, sync_command_leave(ctl->main, id, &room));
 }
 
 

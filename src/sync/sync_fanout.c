@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_fanout.h>
-#include <sync_publish.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
 #include <sync_name.h>
@@ -60,6 +59,7 @@ typedef struct {
 typedef struct {
     sync_main_settings_t  *main;
     sync_zone_t           *zone;
+    sync_fanout_obey_pt    obey;
 
     ngx_rbtree_t           audiences;
     ngx_rbtree_node_t      sentinel;
@@ -113,7 +113,8 @@ static sync_fanout_worker_t  sync_fanout_worker;
 
 
 ngx_int_t
-sync_fanout_init_worker(sync_main_settings_t *main)
+sync_fanout_init_worker(sync_main_settings_t *main,
+    sync_fanout_obey_pt obey)
 {
     sync_fanout_worker_t  *w;
 
@@ -124,6 +125,7 @@ sync_fanout_init_worker(sync_main_settings_t *main)
     ngx_memzero(w, sizeof(sync_fanout_worker_t));
 
     w->main = main;
+    w->obey = obey;
     w->zone = main->zone;
 
     ngx_rbtree_init(&w->audiences, &w->sentinel, sync_fanout_insert);
@@ -746,7 +748,7 @@ sync_fanout_obey(sync_audience_t *a)
         a->rest += e->size;
         a->rest_len -= e->size;
 
-        sync_publish_obey(e);
+        sync_fanout_worker.obey(e);
     }
 }
 

@@ -35,8 +35,13 @@
 #define SYNC_FANOUT_SLICE  1024         /* members a turn and room */
 
 
-/* Once in a worker, which has a slot, or not if z is not used. */
-ngx_int_t sync_fanout_init_worker(sync_main_settings_t *main);
+/* Does what a command in the host's own room says; the entry is a copy. */
+typedef void (*sync_fanout_obey_pt)(sync_entry_t *e);
+
+
+/* Once in a worker.  Returns SYNC_OK or SYNC_ERROR (memory). */
+ngx_int_t sync_fanout_init_worker(sync_main_settings_t *main,
+    sync_fanout_obey_pt obey);
 
 /* The cookie of the interest in the host's own room. */
 uint64_t sync_fanout_host_cookie(void);

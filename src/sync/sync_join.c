@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <sync_join.h>
 #include <sync_call.h>
-#include <sync_connect.h>
 #include <sync_fanout.h>
 #include <sync_name.h>
 #include <sync_reply.h>
@@ -292,7 +291,7 @@ sync_join_ask(sync_join_t *j)
 
     call->opaque = j;
 
-    sync_connect_user(c, &user);
+    sync_registry_user(c->record, &user);
 
     do {
         sync_reply_text(&w);

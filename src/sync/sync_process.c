@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <sync_process.h>
 #include <sync_client.h>
+#include <sync_command.h>
 #include <sync_fanout.h>
 #include <sync_hook.h>
 #include <sync_notify.h>
@@ -90,7 +91,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
 
     sync_client_init_worker(w->zone);
 
-    if (sync_fanout_init_worker(main) != SYNC_OK) {
+    if (sync_fanout_init_worker(main, sync_command_obey) != SYNC_OK) {
         return SYNC_ERROR;
     }
 

@@ -52,26 +52,15 @@ typedef struct {
 ngx_int_t sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_room_t *to, sync_saying_t *s, sync_said_t *said);
 
+/*
+ * Appends an order for the workers, JSON, to the host's own room.  Returns
+ * SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_publish_command(sync_main_settings_t *main, sync_str_t *json);
+
 /* To every client of the host. */
 ngx_int_t sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
     sync_said_t *said);
-
-/*
- * Has the worker that holds the client act on it.  reason is UTF-8, shown
- * to the client, 123 bytes at most.  Returns SYNC_OK, SYNC_DECLINED if there
- * is no such client, or SYNC_BUSY.
- */
-ngx_int_t sync_publish_disconnect(sync_main_settings_t *main,
-    const u_char *id, ngx_uint_t code, sync_str_t *reason);
-ngx_int_t sync_publish_join(sync_main_settings_t *main, const u_char *id,
-    sync_str_t *room);
-ngx_int_t sync_publish_leave(sync_main_settings_t *main, const u_char *id,
-    sync_str_t *room);
-
-/*
- * Acts on a command that one of the above announced; entry is a copy.
- */
-void sync_publish_obey(sync_entry_t *e);
 
 
 #endif /* _SYNC_PUBLISH_H_INCLUDED_ */

@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <sync_request.h>
 #include <sync_call.h>
-#include <sync_connect.h>
 #include <sync_fanout.h>
 #include <sync_join.h>
 #include <sync_name.h>
@@ -418,7 +417,7 @@ sync_request_ask(sync_request_t *rq, sync_call_t *call)
     call->opaque = copy;
     call->outlive = 1;
 
-    sync_connect_user(rq->client, &user);
+    sync_registry_user(rq->client->record, &user);
 
     do {
         sync_reply_text(&w);

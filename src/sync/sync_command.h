@@ -1,0 +1,38 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_COMMAND_H_INCLUDED_
+#define _SYNC_COMMAND_H_INCLUDED_
+
+
+#include <sync_settings.h>
+
+
+/*
+ * What one worker has another one do: an order appended to the host's own
+ * room, which all of them read and the one that holds the client obeys.
+ */
+
+
+/*
+ * Has the worker that holds the client act on it.  reason is UTF-8, shown
+ * to the client, 123 bytes at most.  Returns SYNC_OK, SYNC_DECLINED if there
+ * is no such client, or SYNC_BUSY.
+ */
+ngx_int_t sync_command_disconnect(sync_main_settings_t *main,
+    const u_char *id, ngx_uint_t code, sync_str_t *reason);
+ngx_int_t sync_command_join(sync_main_settings_t *main, const u_char *id,
+    sync_str_t *room);
+ngx_int_t sync_command_leave(sync_main_settings_t *main, const u_char *id,
+    sync_str_t *room);
+
+/*
+ * Acts on a command that one of the above announced; entry is a copy.
+ */
+void sync_command_obey(sync_entry_t *e);
+
+
+#endif /* _SYNC_COMMAND_H_INCLUDED_ */
