@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <sync_client.h>
 #include <sync_timer.h>
+#include <sync_wake.h>
 #include <sync_worker.h>
 #include <sync_ws.h>
 
@@ -583,6 +584,17 @@ sync_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
 static void
 sync_client_turn_handler(ngx_event_t *ev)
 {
+    /* what the rooms are about to tell goes by the same write */
+
+    if (!sync_wake_pending()) {
+        sync_client_finish();
+    }
+}
+
+
+void
+sync_client_finish(void)
+{
     sync_client_t         *c, *dead;
     sync_client_worker_t  *w;
 
@@ -752,15 +764,6 @@ ngx_uint_t
 sync_client_alive(void)
 {
     return sync_client_worker.nalive;
-}
-
-
-void
-sync_client_finish(void)
-{
-    if (sync_client_worker.ready) {
-        sync_client_turn_handler(&sync_client_worker.turn);
-    }
 }
 
 

@@ -224,7 +224,11 @@ size_t sync_client_address(sync_client_t *c, u_char *addr);
 ngx_uint_t sync_client_count(void);
 ngx_uint_t sync_client_alive(void);
 
-/* What the end of a turn does, at once: for a process that exits. */
+/*
+ * Writes to all that have output, and frees those that are gone: as at the
+ * end of each turn, unless this worker is about to look at its rooms.  Then
+ * who looks calls it after.
+ */
 void sync_client_finish(void);
 
 /*

@@ -222,6 +222,13 @@ sync_wake_self(ngx_uint_t next)
 }
 
 
+ngx_uint_t
+sync_wake_pending(void)
+{
+    return sync_wake_worker.look.posted;
+}
+
+
 static void
 sync_wake_read_handler(ngx_event_t *ev)
 {

@@ -62,8 +62,11 @@ void sync_wake_done(void);
  */
 void sync_wake_send(sync_zone_t *z, sync_wake_set_t *wake);
 
-/* Looks at the end of this turn, or, if next, at the start of the next. */
+/* Looks at the end of this turn, or, if next, at the end of the next. */
 void sync_wake_self(ngx_uint_t next);
+
+/* Whether this worker is about to look. */
+ngx_uint_t sync_wake_pending(void);
 
 
 #endif /* _SYNC_WAKE_H_INCLUDED_ */

@@ -599,6 +599,8 @@ sync_fanout_look(void)
     w->behind = (i == SYNC_FANOUT_TAKES || n == 0
                  || !ngx_queue_empty(&w->active));
 
+    sync_client_finish();
+
     if (w->behind) {
         sync_wake_self(1);
     }
