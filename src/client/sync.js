@@ -1151,7 +1151,8 @@ export class EventClient {
             source.addEventListener(name, (event) => this.#receive(event));
         }
 
-        source.onopen = () => this.#setStatus("connected");
+        /* not when it opens: a stream may only say when to come back */
+
         source.onerror = () => this.#failed(source);
     }
 
