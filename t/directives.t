@@ -39,10 +39,11 @@ http {
 }
 EOC
 
-my $kinds = '"websocket", "sse", "control", "status", or "client"';
+my $kinds = '"websocket", "sse", "socketio", "control", "status", or '
+	. '"client"';
 my $rooms = '"volatile", "history=0", "join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
-my $events = '"server", "connect", "join", "leave", or '
+my $events = '"server", "api", "connect", "join", "leave", or '
 	. '"disconnect"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
@@ -131,7 +132,6 @@ my @bad = (
 );
 
 my @later = (
-	[ 'sync socketio',                 'socketio', $kinds ],
 	[ 'sync request',                  'request', $kinds ],
 	[ 'sync api',                      'api', $kinds ],
 
@@ -143,7 +143,7 @@ my @later = (
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ client api fanout delivered location presence cancel /
+		qw/ client fanout delivered location presence cancel /
 );
 
 my @twice = (

@@ -50,6 +50,10 @@ typedef struct {
     void                        (*message)(sync_client_t *c, u_char *p,
                                     size_t len);
 
+    /* The same for a binary one; NULL: clients may not send any. */
+    void                        (*binary)(sync_client_t *c, u_char *p,
+                                    size_t len);
+
     /* All that was queued has been written. */
     void                        (*drained)(sync_client_t *c);
 
@@ -118,6 +122,7 @@ struct sync_client_s {
     sync_record_t                *record;   /* in the zone */
     void                         *opaque;   /* the floor's above */
     void                         *part;     /* the transport's, while busy */
+    void                         *session;  /* of Engine.IO, see there */
 
     sync_out_t                   *out;
     sync_out_t                  **out_last;

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_frame.h>
 #include <sync_deflate.h>
+#include <sync_eio.h>
 #include <sync_json.h>
 #include <sync_position.h>
 #include <sync_sse.h>
@@ -42,6 +43,8 @@ static ssize_t sync_frame_entry(sync_frame_t *f, u_char *dst,
     sync_entry_t *e);
 static size_t sync_frame_tail(sync_frame_t *f, u_char *tail,
     sync_entry_t *e);
+static size_t sync_frame_event_packet(sync_dialect_e dialect, u_char *dst,
+    uint64_t ack, sync_str_t *json, sync_str_t *tail);
 static size_t sync_frame_text(u_char *dst, sync_str_t *json,
     sync_str_t *tail, sync_frame_deflate_t *deflate);
 static ssize_t sync_frame_deflated(u_char *dst, sync_str_t *json,
@@ -191,6 +194,11 @@ sync_frame_entry(sync_frame_t *f, u_char *dst, sync_entry_t *e)
         json.len--;
     }
 
+    if (f->dialect == SYNC_DIALECT_SIO || f->dialect == SYNC_DIALECT_EIO) {
+        return sync_frame_event_packet(f->dialect, dst, sync_entry_ack(e),
+                                       &json, &tail);
+    }
+
     return sync_frame_text(dst, &json, &tail,
                            f->dialect == SYNC_DIALECT_WS_DEFLATE ? f->deflate
                                                                  : NULL);
@@ -235,6 +243,47 @@ sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
     sync_write_literal(&w, "}]");
 
     return w.len;
+}
+
+
+/* "42", the id if an acknowledgement is asked for, and the array. */
+
+static size_t
+sync_frame_event_packet(sync_dialect_e dialect, u_char *dst, uint64_t ack,
+    sync_str_t *json, sync_str_t *tail)
+{
+    size_t   len, n;
+    u_char  *p, head[2 + NGX_INT64_LEN];
+
+    p = ngx_cpymem(head, "42", 2);
+
+    if (ack) {
+        p = ngx_sprintf(p, "%uL", ack);
+    }
+
+    n = p - head;
+    len = n + json->len + tail->len;
+
+    if (dst == NULL) {
+        return (dialect == SYNC_DIALECT_EIO) ? len + 1
+                                             : sync_ws_header_len(len) + len;
+    }
+
+    p = dst;
+
+    if (dialect == SYNC_DIALECT_SIO) {
+        p = sync_ws_write_header(p, SYNC_WS_FIN|SYNC_WS_TEXT, len);
+    }
+
+    p = ngx_cpymem(p, head, n);
+    p = ngx_cpymem(p, json->data, json->len);
+    p = ngx_cpymem(p, tail->data, tail->len);
+
+    if (dialect == SYNC_DIALECT_EIO) {
+        *p++ = SYNC_EIO_SEPARATOR;
+    }
+
+    return p - dst;
 }
 
 
@@ -498,7 +547,19 @@ sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
     sync_str_set(&tail, "");
     sync_str_set(&id, "");
 
-    if (dialect == SYNC_DIALECT_WS || dialect == SYNC_DIALECT_WS_DEFLATE) {
+    if (dialect == SYNC_DIALECT_SIO || dialect == SYNC_DIALECT_EIO) {
+        size = sync_frame_event_packet(dialect, NULL, 0, json, &tail);
+
+        run = sync_frame_alloc(1, size);
+        if (run == NULL) {
+            return NULL;
+        }
+
+        (void) sync_frame_event_packet(dialect, run->data, 0, json, &tail);
+
+    } else if (dialect == SYNC_DIALECT_WS
+               || dialect == SYNC_DIALECT_WS_DEFLATE)
+    {
 
         if (dialect == SYNC_DIALECT_WS) {
             deflate = NULL;
@@ -531,6 +592,75 @@ sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
 
     run->len = size;
     run->ends[0] = size;
+
+    return run;
+}
+
+
+sync_run_t *
+sync_frame_packet(sync_dialect_e dialect, sync_str_t *head, sync_str_t *data)
+{
+    size_t       len;
+    u_char      *p;
+    sync_run_t  *run;
+
+    len = head->len + data->len;
+
+    run = sync_run_create(dialect == SYNC_DIALECT_EIO
+                          ? len + 1 : sync_ws_header_len(len) + len);
+    if (run == NULL) {
+        return NULL;
+    }
+
+    p = run->data;
+
+    if (dialect == SYNC_DIALECT_SIO) {
+        p = sync_ws_write_header(p, SYNC_WS_FIN|SYNC_WS_TEXT, len);
+    }
+
+    p = ngx_cpymem(p, head->data, head->len);
+    p = ngx_cpymem(p, data->data, data->len);
+
+    if (dialect == SYNC_DIALECT_EIO) {
+        *p = SYNC_EIO_SEPARATOR;
+    }
+
+    return run;
+}
+
+
+sync_run_t *
+sync_frame_binary(sync_dialect_e dialect, sync_str_t *data)
+{
+    size_t          len;
+    u_char         *p;
+    sync_run_t     *run;
+    sync_writer_t   w;
+
+    if (dialect == SYNC_DIALECT_SIO) {
+        run = sync_run_create(sync_ws_header_len(data->len) + data->len);
+        if (run == NULL) {
+            return NULL;
+        }
+
+        p = sync_ws_write_header(run->data, SYNC_WS_FIN|SYNC_WS_BINARY,
+                                 data->len);
+        ngx_memcpy(p, data->data, data->len);
+
+        return run;
+    }
+
+    len = 1 + (data->len + 2) / 3 * 4;
+
+    run = sync_run_create(len + 1);
+    if (run == NULL) {
+        return NULL;
+    }
+
+    sync_writer_init(&w, run->data, len);
+    sync_eio_write_binary(&w, data->data, data->len);
+
+    run->data[len] = SYNC_EIO_SEPARATOR;
 
     return run;
 }

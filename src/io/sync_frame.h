@@ -25,6 +25,8 @@ typedef enum {
     SYNC_DIALECT_WS_DEFLATE,    /* the same with permessage-deflate */
     SYNC_DIALECT_SSE,           /* events, each an HTTP/1.1 chunk */
     SYNC_DIALECT_SSE_RAW,       /* events with nothing around them */
+    SYNC_DIALECT_SIO,           /* Socket.IO packets in text frames */
+    SYNC_DIALECT_EIO,           /* the same as pieces of a payload */
     SYNC_DIALECT_MAX
 } sync_dialect_e;
 
@@ -70,6 +72,16 @@ typedef struct {
 sync_run_t *sync_frame_entries(sync_dialect_e dialect, u_char *p, size_t len,
     ngx_uint_t n, sync_str_t *name, ngx_uint_t recoverable,
     sync_frame_deflate_t *deflate);
+
+/*
+ * Frames an Engine.IO packet, head and data together, for one of the two
+ * dialects of Socket.IO; of a payload's pieces each ends in a separator.
+ */
+sync_run_t *sync_frame_packet(sync_dialect_e dialect, sync_str_t *head,
+    sync_str_t *data);
+
+/* The same for a binary one; its data alone. */
+sync_run_t *sync_frame_binary(sync_dialect_e dialect, sync_str_t *data);
 
 /* Frames one JSON array, as send() of a transport does. */
 sync_run_t *sync_frame_json(sync_dialect_e dialect, sync_str_t *json,

@@ -237,6 +237,12 @@ sync_wake_read_handler(ngx_event_t *ev)
     c = ev->data;
 
     if (c->close) {
+
+        /* nginx says it once; what comes later are wakes again */
+
+        c->close = 0;
+        c->error = 0;
+
         sync_wake_worker.handler->exiting();
         return;
     }

@@ -53,6 +53,7 @@ typedef struct {
     unsigned           payload:1;       /* the header is complete */
     unsigned           deflated:1;      /* the message */
     unsigned           pong:1;          /* to be sent */
+    unsigned           binary:1;        /* the message */
 
     u_char             head[SYNC_WS_HEADER_MAX];
     u_char             control[SYNC_WS_CONTROL_MAX];
@@ -68,6 +69,8 @@ typedef struct {
 } sync_ws_client_part_t;
 
 
+static ngx_int_t sync_ws_client_start(ngx_http_request_t *r,
+    sync_detach_t *d, sync_str_t *protocol, ngx_flag_t compression);
 static ngx_int_t sync_ws_client_pipelined(sync_client_t *c, u_char *p,
     size_t len);
 static void sync_ws_client_read_handler(ngx_event_t *rev);
@@ -98,10 +101,6 @@ static void sync_ws_client_timeout(sync_client_t *c);
 static void sync_ws_client_queue(sync_client_t *c, u_char opcode, u_char *p,
     size_t len);
 
-static ngx_int_t sync_ws_client_send(sync_client_t *c, sync_str_t *json);
-static void sync_ws_client_write(sync_client_t *c);
-static void sync_ws_client_close(sync_client_t *c, ngx_uint_t code,
-    const char *reason);
 static void sync_ws_client_fail(sync_client_t *c, ngx_uint_t code,
     const char *reason);
 static void sync_ws_client_goodbye(sync_client_t *c, ngx_uint_t code,
@@ -132,15 +131,7 @@ sync_ws_client_handshake(ngx_http_request_t *r,
     sync_client_conf_t *conf, sync_str_t *protocol,
     sync_client_opened_pt opened)
 {
-    ngx_int_t       rc;
-    ngx_uint_t      deflate;
     sync_detach_t  *d;
-
-    rc = sync_ws_handshake(r, protocol, conf->compression, &deflate);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     d = ngx_pcalloc(r->pool, sizeof(sync_detach_t));
     if (d == NULL) {
@@ -150,11 +141,56 @@ sync_ws_client_handshake(ngx_http_request_t *r,
     d->ops = &sync_ws_client_ops;
     d->conf = conf;
     d->opened = opened;
+    d->timer = conf->ping_interval;
+    d->dialect = SYNC_DIALECT_WS;
+
+    return sync_ws_client_start(r, d, protocol, conf->compression);
+}
+
+
+ngx_int_t
+sync_ws_client_handshake_as(ngx_http_request_t *r,
+    const sync_client_ops_t *ops, sync_client_conf_t *conf,
+    sync_dialect_e dialect, ngx_msec_t timer, sync_client_opened_pt opened)
+{
+    sync_detach_t      *d;
+    static sync_str_t   none;
+
+    d = ngx_pcalloc(r->pool, sizeof(sync_detach_t));
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    d->ops = ops;
+    d->conf = conf;
+    d->opened = opened;
+    d->timer = timer;
+    d->dialect = dialect;
+
+    return sync_ws_client_start(r, d, &none, 0);
+}
+
+
+static ngx_int_t
+sync_ws_client_start(ngx_http_request_t *r, sync_detach_t *d,
+    sync_str_t *protocol, ngx_flag_t compression)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  deflate;
+
+    rc = sync_ws_handshake(r, protocol, compression, &deflate);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     d->read = sync_ws_client_read_handler;
     d->input = sync_ws_client_pipelined;
-    d->timer = conf->ping_interval;
-    d->dialect = deflate ? SYNC_DIALECT_WS_DEFLATE : SYNC_DIALECT_WS;
     d->deflate = deflate;
+
+    if (deflate) {
+        d->dialect = SYNC_DIALECT_WS_DEFLATE;
+    }
 
     return sync_detach_start(r, d);
 }
@@ -424,13 +460,14 @@ sync_ws_client_header(sync_client_t *c, sync_ws_client_part_t *part,
         return p;
     }
 
-    if (h->opcode == SYNC_WS_BINARY) {
+    if (h->opcode == SYNC_WS_BINARY && c->conf->handler->binary == NULL) {
         sync_ws_client_fail(c, SYNC_WS_CODE_UNSUPPORTED, "binary message");
         return p;
     }
 
-    if (h->opcode == SYNC_WS_TEXT) {
+    if (h->opcode == SYNC_WS_TEXT || h->opcode == SYNC_WS_BINARY) {
         part->deflated = h->deflated;
+        part->binary = (h->opcode == SYNC_WS_BINARY);
     }
 
     max = c->conf->max_message;
@@ -463,7 +500,7 @@ sync_ws_client_data(sync_client_t *c, sync_ws_client_part_t *part, u_char *p,
     part->offset += len;
     part->payload = (part->offset < h->len);
 
-    if (!part->deflated
+    if (!part->deflated && !part->binary
         && sync_utf8_feed(&part->utf8, p, p + len) != SYNC_OK)
     {
         sync_ws_client_fail(c, SYNC_WS_CODE_INVALID, "invalid UTF-8");
@@ -536,6 +573,11 @@ static void
 sync_ws_client_message(sync_client_t *c, sync_ws_client_part_t *part,
     u_char *p, size_t len)
 {
+    if (part->binary) {
+        c->conf->handler->binary(c, p, len);
+        return;
+    }
+
     if (part->deflated) {
         sync_ws_client_inflate(c, p, len);
         return;
@@ -686,7 +728,7 @@ sync_ws_client_heard(sync_client_t *c, sync_str_t *payload)
 static void
 sync_ws_client_alive(sync_client_t *c)
 {
-    if (c->pinged) {
+    if (c->pinged && c->ops == &sync_ws_client_ops) {
         c->pinged = 0;
         sync_client_set_timer(c, c->conf->ping_interval);
     }
@@ -742,7 +784,7 @@ sync_ws_client_queue(sync_client_t *c, u_char opcode, u_char *p, size_t len)
 }
 
 
-static ngx_int_t
+ngx_int_t
 sync_ws_client_send(sync_client_t *c, sync_str_t *json)
 {
     ngx_int_t              rc;
@@ -765,7 +807,7 @@ sync_ws_client_send(sync_client_t *c, sync_str_t *json)
 }
 
 
-static void
+void
 sync_ws_client_write(sync_client_t *c)
 {
     sync_ws_client_part_t  *part;
@@ -788,7 +830,7 @@ sync_ws_client_write(sync_client_t *c)
 }
 
 
-static void
+void
 sync_ws_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
 {
     if (code == SYNC_WS_CODE_ABNORMAL) {

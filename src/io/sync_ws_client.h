@@ -32,5 +32,19 @@ ngx_int_t sync_ws_client_handshake(ngx_http_request_t *r,
     sync_client_conf_t *conf, sync_str_t *protocol,
     sync_client_opened_pt opened);
 
+/*
+ * The same for a protocol above WebSocket that looks after its own pings:
+ * its operations are those below, but for its timeout.  There is neither a
+ * subprotocol nor compression, and the first timeout comes in timer ms.
+ */
+ngx_int_t sync_ws_client_handshake_as(ngx_http_request_t *r,
+    const sync_client_ops_t *ops, sync_client_conf_t *conf,
+    sync_dialect_e dialect, ngx_msec_t timer, sync_client_opened_pt opened);
+
+ngx_int_t sync_ws_client_send(sync_client_t *c, sync_str_t *json);
+void sync_ws_client_close(sync_client_t *c, ngx_uint_t code,
+    const char *reason);
+void sync_ws_client_write(sync_client_t *c);
+
 
 #endif /* _SYNC_WS_CLIENT_H_INCLUDED_ */

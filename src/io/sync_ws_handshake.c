@@ -145,7 +145,8 @@ sync_ws_handshake_parse_header(sync_ws_handshake_t *h,
         h->versions++;
 
     } else if (sync_str_is(&name, "sec-websocket-protocol")) {
-        h->agreed |= sync_ws_has_protocol(&value, h->protocol);
+        h->agreed |= h->protocol->len
+                     && sync_ws_has_protocol(&value, h->protocol);
 
     } else if (sync_str_is(&name, "sec-websocket-extensions")) {
 

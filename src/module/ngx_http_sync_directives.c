@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <sync_name.h>
+#include <sync_sid.h>
 
 
 /* What a directive with one bounded value takes. */
@@ -125,10 +126,10 @@ static ngx_http_sync_bounds_t  ngx_http_sync_min_bounds = {
 static ngx_http_sync_kind_t  ngx_http_sync_kinds[] = {
     { "websocket", ngx_http_sync_websocket_handler },
     { "sse", ngx_http_sync_sse_handler },
+    { "socketio", ngx_http_sync_socketio_handler },
     { "control", ngx_http_sync_control_handler },
     { "status", ngx_http_sync_status_handler },
     { "client", ngx_http_sync_client_handler },
-    { "socketio", NULL },
     { "request", NULL },
     { "api", NULL },
     { NULL, NULL }
@@ -142,7 +143,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "leave", SYNC_HOOK_LEAVE, 1 },
     { "disconnect", SYNC_HOOK_DISCONNECT, 0 },
     { "client", -1, 0 },
-    { "api", -1, 0 },
+    { "api", SYNC_HOOK_API, 0 },
     { "fanout", -1, 0 },
     { "delivered", -1, 0 },
     { "location", -1, 0 },
@@ -306,7 +307,7 @@ ngx_http_sync_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     z->name = name;
-    z->mend = sync_room_mend;
+    z->mend = sync_sid_mend;
 
     shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_sync_module);
     if (shm_zone == NULL) {
@@ -474,8 +475,8 @@ ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_core_loc_conf_t   *clcf;
     ngx_http_sync_main_conf_t  *smcf;
 
-    static const char  *allowed = "\"websocket\", \"sse\", \"control\", "
-                                  "\"status\", or \"client\"";
+    static const char  *allowed = "\"websocket\", \"sse\", \"socketio\", "
+                                  "\"control\", \"status\", or \"client\"";
 
     if (slcf->handler) {
         return "is duplicate";
@@ -527,7 +528,7 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sync_event_t      *event;
     ngx_http_sync_main_conf_t  *smcf;
 
-    static const char  *allowed = "\"server\", \"connect\", \"join\", "
+    static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
                                   "\"leave\", or \"disconnect\"";
 
     value = cf->args->elts;

@@ -7,8 +7,10 @@
 #include <ngx_http_sync_module.h>
 #include <sync_process.h>
 #include <sync_connect.h>
+#include <sync_eio_client.h>
 #include <sync_hook.h>
 #include <sync_process.h>
+#include <sync_socketio.h>
 #include <sync_wake.h>
 
 
@@ -157,6 +159,8 @@ ngx_http_sync_init_process(ngx_cycle_t *cycle)
     {
         return NGX_OK;
     }
+
+    sync_socketio_init_worker();
 
     return sync_process_init(cycle, settings) == SYNC_OK ? NGX_OK : NGX_ERROR;
 }
@@ -342,13 +346,15 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     s->main = &smcf->settings;
     s->client.ctx = cscf->ctx;
-    s->client.handler = &sync_connect_handler;
 
     /* "if" and "limit_except" blocks are locations without a name */
 
     if (clcf->noname && conf->handler == NULL) {
         conf->handler = prev->handler;
     }
+
+    s->client.handler = (conf->handler == ngx_http_sync_socketio_handler)
+                        ? &sync_eio_client_handler : &sync_connect_handler;
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = conf->handler;

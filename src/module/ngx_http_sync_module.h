@@ -58,6 +58,7 @@ typedef struct {
 
 ngx_int_t ngx_http_sync_websocket_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_sse_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_socketio_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_control_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_client_handler(ngx_http_request_t *r);

@@ -49,6 +49,7 @@ typedef struct {
     size_t                    size;     /* of the zone, bytes */
     size_t                    unused;
     ngx_uint_t                clients;
+    ngx_uint_t                sessions;
     ngx_uint_t                rooms;
     ngx_uint_t                patterns;
     ngx_uint_t                members;
@@ -167,6 +168,9 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
 
     { "sync_clients", "Clients connected.",
       offsetof(ngx_http_sync_status_t, clients) },
+
+    { "sync_sessions", "Engine.IO sessions that poll.",
+      offsetof(ngx_http_sync_status_t, sessions) },
 
     { "sync_rooms", "Rooms in the zone.",
       offsetof(ngx_http_sync_status_t, rooms) },
@@ -326,6 +330,7 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
     sync_zone_lock(z);
 
     st->clients = z->sh->nclients;
+    st->sessions = z->sh->nsids;
     st->rooms = z->sh->nrooms;
     st->patterns = z->sh->npatterns;
     st->members = z->sh->nmembers;
@@ -370,11 +375,12 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
 
     tp = ngx_timeofday();
 
-    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
+    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}",
                      "version", NGX_HTTP_SYNC_VERSION,
                      "timestamp", (json_int_t) tp->sec * 1000 + tp->msec,
                      "clients", (json_int_t) st->clients,
+                     "sessions", (json_int_t) st->sessions,
                      "rooms", (json_int_t) st->rooms,
                      "patterns", (json_int_t) st->patterns,
                      "members", (json_int_t) st->members,

@@ -176,6 +176,9 @@ sync_log_write(sync_log_t *log, sync_entry_t *e, sync_message_t *m,
     e->nexcept = m->nexcept;
     e->kind = m->kind;
     e->flags = m->flags;
+    e->ack[0] = (uint16_t) (m->ack >> 32);
+    e->ack[1] = (uint16_t) (m->ack >> 16);
+    e->ack[2] = (uint16_t) m->ack;
 
     p = ngx_cpymem(sync_entry_json(e), m->json.data, m->json.len);
 

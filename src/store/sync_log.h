@@ -42,7 +42,9 @@ typedef enum {
     SYNC_ENTRY_MESSAGE = 0,     /* to the members of the room it stands in */
     SYNC_ENTRY_PATTERN,         /* host room: to rooms that match the subject */
     SYNC_ENTRY_ALL,             /* host room: to every client */
-    SYNC_ENTRY_COMMAND          /* host room: for the workers, JSON */
+    SYNC_ENTRY_COMMAND,         /* host room: for the workers, JSON */
+    SYNC_ENTRY_CLIENT           /* host room: to a client, whose id is the
+                                   subject */
 } sync_entry_kind_e;
 
 
@@ -64,13 +66,19 @@ typedef struct {                /* in the zone, 48 bytes */
     uint16_t             nexcept;
     uint8_t              kind;          /* sync_entry_kind_e */
     uint8_t              flags;         /* the caller's */
-    uint16_t             reserved[3];
+    uint16_t             ack[3];        /* see sync_entry_ack() */
 } sync_entry_t;
 
 
 #define sync_entry_json(e)     ((u_char *) (e) + sizeof(sync_entry_t))
 #define sync_entry_subject(e)  (sync_entry_json(e) + (e)->len)
 #define sync_entry_except(e)   (sync_entry_subject(e) + (e)->subject_len)
+/* the number by which clients are to acknowledge it, 48 bits; 0: not at all */
+
+#define sync_entry_ack(e)                                                     \
+    ((uint64_t) (e)->ack[0] << 32 | (uint64_t) (e)->ack[1] << 16              \
+     | (e)->ack[2])
+
 #define sync_entry_next(e)     ((sync_entry_t *) ((u_char *) (e) + (e)->size))
 
 
@@ -96,6 +104,7 @@ typedef struct {
     uint64_t             time;          /* ms since the epoch */
     uint64_t             lsn;           /* 0: one above the top */
     uint32_t             nonce;         /* random */
+    uint64_t             ack;           /* 48 bits; 0: none is asked for */
 } sync_message_t;
 
 

@@ -36,7 +36,7 @@ static void sync_registry_copy(sync_record_info_t *info, sync_record_t *rec);
 
 sync_record_t *
 sync_registry_add(sync_zone_t *z, sync_transport_e transport,
-    const u_char *random, sync_str_t *user, uint64_t cookie)
+    const u_char *id, sync_str_t *user, uint64_t cookie)
 {
     ngx_uint_t       slot;
     sync_record_t   *rec, **bucket;
@@ -65,10 +65,8 @@ sync_registry_add(sync_zone_t *z, sync_transport_e transport,
         ngx_memcpy(rec->user + 1, user->data, user->len);
     }
 
-    rec->id[0] = (u_char) (slot >> 8);
-    rec->id[1] = (u_char) slot;
-    ngx_memcpy(rec->id + 2, random, SYNC_ID_LEN - 2);
-
+    ngx_memcpy(rec->id, id, SYNC_ID_LEN);
+    rec->slot = (uint16_t) slot;
     rec->cookie = cookie;
     rec->transport = transport;
     rec->connected = (uint32_t) ngx_time();
@@ -92,7 +90,7 @@ sync_registry_bucket(sync_zone_t *z, const u_char *id)
 {
     uint32_t  hash;
 
-    ngx_memcpy(&hash, id + 2, sizeof(uint32_t));
+    ngx_memcpy(&hash, id, sizeof(uint32_t));
 
     return &z->sh->records[hash & z->sh->mask];
 }
@@ -112,7 +110,7 @@ sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec)
     *p = rec->next;
     sync_heap_order();
 
-    sync_worker_count_client_locked(z, sync_registry_slot(rec), -1);
+    sync_worker_count_client_locked(z, rec->slot, -1);
 
     if (rec->user) {
         sync_zone_free_locked(z, rec->user);

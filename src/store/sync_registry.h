@@ -17,8 +17,7 @@
 /*
  * The registry: one record a client, in a hash by the client's id.  A
  * record is written by the worker that holds the client, and removed by it
- * or, when it died, by whoever reaps its slot: the id's first two bytes are
- * the slot, the other 14 are random.
+ * or, when it died, by whoever reaps its slot.  Ids are random.
  *
  * The hash chains are single links: a record appears and goes by one store.
  */
@@ -46,12 +45,9 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
     uint16_t             nrooms;
     uint8_t              transport;     /* sync_transport_e */
     uint8_t              flags;
-    uint32_t             reserved;
+    uint16_t             slot;          /* of the worker that holds it */
+    uint16_t             reserved;
 };
-
-
-/* The slot of the worker that holds the client. */
-#define sync_registry_slot(rec)  ((ngx_uint_t) (rec)->id[0] << 8 | (rec)->id[1])
 
 
 /* A copy of a record, for those who list clients. */
@@ -69,11 +65,11 @@ typedef struct {
 
 /*
  * Makes a record for a client of this worker; user may be empty, 255 bytes
- * at most.  random are 14 unguessable bytes.  Returns NULL if the zone is
- * full.
+ * at most.  id are SYNC_ID_LEN unguessable bytes.  Returns NULL if the zone
+ * is full.
  */
 sync_record_t *sync_registry_add(sync_zone_t *z, sync_transport_e transport,
-    const u_char *random, sync_str_t *user, uint64_t cookie);
+    const u_char *id, sync_str_t *user, uint64_t cookie);
 
 /* Unlinks and frees a record that is in no room; see sync_registry_remove(). */
 void sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec);

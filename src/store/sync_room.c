@@ -42,6 +42,13 @@ typedef char sync_chunk_is_32[sizeof(sync_chunk_t) == 32 ? 1 : -1];
 
 
 static void sync_room_seat(sync_zone_t *z, sync_member_t *m);
+static ngx_uint_t sync_room_is_read(sync_interest_t *in);
+static ngx_int_t sync_room_move_to(sync_zone_t *z, sync_member_t *m,
+    ngx_uint_t slot);
+static void sync_room_undo_move(sync_zone_t *z, sync_record_t *rec,
+    ngx_uint_t slot);
+static void sync_room_move_member(sync_zone_t *z, sync_member_t *m,
+    ngx_uint_t slot);
 
 
 ngx_int_t
@@ -54,7 +61,7 @@ sync_room_join(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     sync_member_t    *m;
     sync_interest_t  *in;
 
-    slot = sync_registry_slot(rec);
+    slot = rec->slot;
 
     in = NULL;
     m = NULL;
@@ -270,6 +277,145 @@ sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec)
     }
 
     sync_registry_delete_locked(z, rec);
+}
+
+
+ngx_int_t
+sync_room_move_locked(sync_zone_t *z, sync_record_t *rec, ngx_uint_t slot)
+{
+    sync_member_t  *m;
+
+    if (!sync_room_is_read(z->self->host)
+        || !sync_room_is_read(z->sh->workers[slot].host))
+    {
+        return SYNC_AGAIN;
+    }
+
+    for (m = rec->members; m; m = m->next) {
+        if (!sync_room_is_read(m->interest)) {
+            return SYNC_AGAIN;
+        }
+    }
+
+    for (m = rec->members; m; m = m->next) {
+        if (sync_room_move_to(z, m, slot) != SYNC_OK) {
+            sync_room_undo_move(z, rec, slot);
+            return SYNC_BUSY;
+        }
+    }
+
+    for (m = rec->members; m; m = m->next) {
+        sync_room_move_member(z, m, slot);
+    }
+
+    sync_worker_count_client_locked(z, rec->slot, -1);
+    rec->slot = (uint16_t) slot;
+    sync_worker_count_client_locked(z, rec->slot, 1);
+
+    return SYNC_OK;
+}
+
+
+static ngx_uint_t
+sync_room_is_read(sync_interest_t *in)
+{
+    return !in->held
+           && in->cursor == in->room->log.top
+           && in->epoch == in->room->log.epoch;
+}
+
+
+/* Makes sure that the slot has an interest, which may have no members yet. */
+
+static ngx_int_t
+sync_room_move_to(sync_zone_t *z, sync_member_t *m, ngx_uint_t slot)
+{
+    sync_room_t      *room;
+    sync_interest_t  *in;
+
+    room = m->room;
+
+    if (sync_room_interest_locked(room, slot)) {
+        return SYNC_OK;
+    }
+
+    in = sync_room_create_interest_locked(z, room, slot, 0);
+    if (in == NULL) {
+        return SYNC_BUSY;
+    }
+
+    z->sh->stamp.room = room;
+    sync_heap_order();
+
+    in->next = room->interests;
+    sync_heap_order();
+    room->interests = in;
+
+    sync_heap_order();
+    z->sh->stamp.room = NULL;
+    sync_heap_order();
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_room_undo_move(sync_zone_t *z, sync_record_t *rec, ngx_uint_t slot)
+{
+    sync_member_t    *m;
+    sync_interest_t  *in;
+
+    for (m = rec->members; m; m = m->next) {
+        in = sync_room_interest_locked(m->room, slot);
+
+        if (in == NULL || in->nmembers) {
+            continue;
+        }
+
+        z->sh->stamp.room = m->room;
+        sync_heap_order();
+
+        sync_room_drop_interest_locked(z, in);
+
+        sync_heap_order();
+        z->sh->stamp.room = NULL;
+        sync_heap_order();
+    }
+}
+
+
+static void
+sync_room_move_member(sync_zone_t *z, sync_member_t *m, ngx_uint_t slot)
+{
+    sync_room_t      *room;
+    sync_interest_t  *in;
+
+    in = m->interest;
+    room = m->room;
+
+    m->start = room->log.top;
+
+    if (in->slot == slot) {
+        return;
+    }
+
+    z->sh->stamp.room = room;
+    sync_heap_order();
+
+    m->interest = sync_room_interest_locked(room, slot);
+    m->interest->nmembers++;
+    in->nmembers--;
+
+    sync_worker_count_member_locked(z, in->slot, -1);
+    sync_worker_count_member_locked(z, slot, 1);
+
+    if (in->nmembers == 0) {
+        sync_room_drop_interest_locked(z, in);
+    }
+
+    sync_heap_order();
+    z->sh->stamp.room = NULL;
+    sync_heap_order();
 }
 
 

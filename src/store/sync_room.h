@@ -175,9 +175,10 @@ ngx_int_t sync_room_announce(sync_zone_t *z, sync_message_t *m,
  * Takes what is new in this worker's next dirty room.  The room stays
  * in the queue, at its end, while there is more.
  *
- * Returns SYNC_OK, SYNC_DECLINED if no room is dirty, or SYNC_AGAIN if
- * t->size is below t->need.  A volatile room's entries that all workers
- * have taken, but for stalled ones, are freed.
+ * Returns SYNC_OK, SYNC_DECLINED if no room is dirty, SYNC_AGAIN if t->size
+ * is below t->need, or SYNC_BUSY if clients came from another worker, which
+ * have to be taken in first (sync_sid_news()).  A volatile room's entries
+ * that all workers have taken, but for stalled ones, are freed.
  */
 ngx_int_t sync_room_take(sync_zone_t *z, sync_take_t *t);
 
@@ -221,6 +222,19 @@ ngx_uint_t sync_room_page(sync_zone_t *z, sync_str_t *prefix,
 /* The names of the rooms a client is in, oldest first; at most n copied. */
 ngx_uint_t sync_room_of(sync_zone_t *z, const u_char *id,
     sync_room_info_t *info, ngx_uint_t n);
+
+/*
+ * Gives a client of this worker, with its memberships, to another slot, or
+ * to this one again: at one instant, at which this worker has read all there
+ * is in the client's rooms, and both have read the host's.  From there on
+ * the other worker reads for it, and members start anew at the top.  An
+ * interest made for it has no cookie yet.
+ *
+ * Returns SYNC_OK; SYNC_AGAIN if there is something to be read first, or a
+ * room is held; or SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_room_move_locked(sync_zone_t *z, sync_record_t *rec,
+    ngx_uint_t slot);
 
 /* Frees rooms without members whose time is over; a bounded number a call. */
 void sync_room_expire(sync_zone_t *z);

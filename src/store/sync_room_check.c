@@ -177,8 +177,7 @@ sync_room_check_members(sync_zone_t *z, sync_room_t *room,
         sync_room_must(sync_room_member_locked(rec, room) == m,
                        "member: not in its record");
         sync_room_must(m->interest
-                       == sync_room_interest_locked(room,
-                                                    sync_registry_slot(rec)),
+                       == sync_room_interest_locked(room, rec->slot),
                        "member: of another interest");
 
         sum->used += sync_heap_block_size(&z->sh->heap, m);
@@ -330,7 +329,7 @@ sync_room_check_record(sync_zone_t *z, sync_record_t *rec,
     sync_member_t  *m;
 
     n = 0;
-    slot = sync_registry_slot(rec);
+    slot = rec->slot;
 
     sync_room_must(slot < z->sh->nworkers && z->sh->workers[slot].pid,
                    "record: of a free slot");
@@ -438,7 +437,7 @@ sync_room_bucket_of(sync_zone_t *z, sync_record_t *rec)
 {
     uint32_t  hash;
 
-    ngx_memcpy(&hash, rec->id + 2, sizeof(uint32_t));
+    ngx_memcpy(&hash, rec->id, sizeof(uint32_t));
 
     return hash & z->sh->mask;
 }

@@ -299,6 +299,11 @@ sync_room_take(sync_zone_t *z, sync_take_t *t)
 
     sync_zone_lock(z);
 
+    if (z->self->arrived) {
+        sync_zone_unlock(z);
+        return SYNC_BUSY;
+    }
+
     /* an interest in the queue may have no news, if its log was trimmed */
 
     while (rc == SYNC_DECLINED && ngx_queue_head(h) != h) {

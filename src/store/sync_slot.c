@@ -10,16 +10,18 @@
 #include <sync_worker.h>
 #include <sync_registry.h>
 #include <sync_room.h>
+#include <sync_sid.h>
 
 
 /*
- *     slot: pid, incarnation --+-- records, by the first bytes of their ids
+ *     slot: pid, incarnation --+-- sessions and records that name the slot
  *                              `-- host: its interest in the host's own room
  *
  * A slot is taken by the store of its pid, and free again by another: what
  * hangs off it is made in between.  So a worker that dies anywhere leaves a
- * slot that is free or that can be reaped.  Records come first, as their
- * members go with them and the interests with the last members.
+ * slot that is free or that can be reaped.  Sessions come first, as they lead
+ * to records, whose members go with them and the interests with the last
+ * members.
  *
  * A slot that is being reaped is marked as dead but keeps its pid: should
  * the reaper die, the next one begins again.  Two that reap the same slot
@@ -137,6 +139,7 @@ sync_slot_take(sync_zone_t *z, sync_worker_t *w, uint64_t started)
     w->beat = ngx_current_msec;
     w->exiting = 0;
     w->dead = 0;
+    w->arrived = 0;
 
     ngx_memcpy(w->counters, z->unused, sizeof(z->unused));
     ngx_memzero(z->unused, sizeof(z->unused));
@@ -243,9 +246,10 @@ static ngx_uint_t
 sync_slot_reap(sync_zone_t *z, sync_worker_t *w, ngx_pid_t pid,
     uint32_t incarnation)
 {
-    uint32_t  bucket;
+    uint32_t  bucket, sid;
 
     bucket = 0;
+    sid = 0;
 
     for ( ;; ) {
 
@@ -260,7 +264,12 @@ sync_slot_reap(sync_zone_t *z, sync_worker_t *w, ngx_pid_t pid,
             sync_worker_bury_locked(z, w);
         }
 
-        sync_slot_reap_locked(z, sync_worker_slot(z, w), &bucket);
+        if (sid <= z->sh->sid_mask) {
+            sync_sid_reap_locked(z, sync_worker_slot(z, w), &sid);
+
+        } else {
+            sync_slot_reap_locked(z, sync_worker_slot(z, w), &bucket);
+        }
 
         if (bucket > z->sh->mask) {
             break;
@@ -295,7 +304,7 @@ sync_slot_reap_locked(sync_zone_t *z, ngx_uint_t slot, uint32_t *bucket)
         for (rec = z->sh->records[*bucket]; rec; rec = next) {
             next = rec->next;
 
-            if (sync_registry_slot(rec) != slot) {
+            if (rec->slot != slot) {
                 continue;
             }
 

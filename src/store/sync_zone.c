@@ -10,7 +10,7 @@
 
 
 /*
- *     slab pool | sh | workers[] | rooms[] | records[] | heap map | heap
+ *     slab pool | sh | workers[] | rooms[] | records[] | sids[] | heap
  *
  * The tables never move and never grow: at the zone's beginning, once.  What
  * comes and goes is in the heap.
@@ -22,8 +22,11 @@
  */
 
 
-/* bytes of the zone for each bucket of the two hashes, at most */
+/* bytes of the zone for each bucket of the first two hashes, at most */
 #define SYNC_ZONE_BUCKET  2048
+
+/* buckets of those for each of the third */
+#define SYNC_ZONE_SIDS    4
 
 /* yields between two looks at whether the holder of the lock is alive */
 #define SYNC_ZONE_YIELDS  64
@@ -81,7 +84,8 @@ sync_zone_create(sync_zone_t *z)
 
     tables = sizeof(sync_zone_sh_t)
              + SYNC_WORKERS_MAX * sizeof(sync_worker_t)
-             + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *));
+             + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *))
+             + (size_t) n / SYNC_ZONE_SIDS * sizeof(sync_sid_t *);
 
     if (size < tables + SYNC_ZONE_MIN / 2) {
         return SYNC_ERROR;
@@ -100,6 +104,8 @@ sync_zone_create(sync_zone_t *z)
     sh->workers = (sync_worker_t *) (p + sizeof(sync_zone_sh_t));
     sh->rooms = (sync_room_t **) (sh->workers + SYNC_WORKERS_MAX);
     sh->records = (sync_record_t **) (sh->rooms + n);
+    sh->sid_mask = n / SYNC_ZONE_SIDS - 1;
+    sh->sids = (sync_sid_t **) (sh->records + n);
 
     for (i = 0; i < SYNC_WORKERS_MAX; i++) {
         sh->workers[i].fd = -1;
@@ -221,6 +227,7 @@ sync_zone_mend(sync_zone_t *z)
     stamp->member = NULL;
     stamp->interest = NULL;
     stamp->room = NULL;
+    stamp->sid = NULL;
     sync_heap_order();
 }
 
@@ -236,6 +243,7 @@ sync_zone_unlock(sync_zone_t *z)
     stamp->member = NULL;
     stamp->interest = NULL;
     stamp->room = NULL;
+    stamp->sid = NULL;
     sync_heap_order();
     stamp->pid = 0;
 

@@ -20,6 +20,7 @@
  *     slab pool -- sync_zone_sh_t --+-- workers[]   slots, sync_worker.h
  *                                   +-- rooms[]     hash, sync_room.h
  *                                   +-- records[]   hash, sync_registry.h
+ *                                   +-- sids[]      hash, sync_sid.h
  *                                   +-- host        the room of this host
  *                                   `-- heap        memory, sync_heap.h
  *
@@ -42,7 +43,7 @@
 
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
-#define SYNC_ZONE_VERSION  1            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  2            /* of the layout of what is in it */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 
 
@@ -54,6 +55,8 @@ typedef struct sync_interest_s   sync_interest_t;
 typedef struct sync_member_s     sync_member_t;
 typedef struct sync_record_s     sync_record_t;
 typedef struct sync_chunk_s      sync_chunk_t;
+typedef struct sync_sid_s        sync_sid_t;
+typedef struct sync_sid_node_s   sync_sid_node_t;
 
 
 /*
@@ -106,6 +109,8 @@ struct sync_worker_s {                  /* in the zone, SYNC_WORKERS_MAX */
     uint32_t             nclients;
     uint32_t             nmembers;
     ngx_queue_t          dirty;         /* of sync_interest_t */
+    sync_sid_node_t     *sids;          /* sessions with news, newest first */
+    uint32_t             arrived;       /* one of them came from elsewhere */
     sync_interest_t     *host;          /* in the host's own room */
     uint64_t             counters[SYNC_COUNT_MAX];
 };
@@ -121,6 +126,7 @@ typedef struct {
     sync_room_t         *room;          /* its links, interests or log */
     sync_member_t       *member;        /* comes to its room, or leaves it */
     sync_interest_t     *interest;      /* comes to the dirty queue, or ... */
+    sync_sid_t          *sid;           /* its places in workers' lists */
 } sync_stamp_t;
 
 
@@ -134,9 +140,12 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             mask;          /* of both hashes: buckets - 1 */
     sync_room_t        **rooms;
     sync_record_t      **records;
+    uint32_t             sid_mask;      /* of the hash of sessions */
+    sync_sid_t         **sids;
     uint64_t             key[2];        /* of sync_zone_hash() */
     ngx_uint_t           nrooms;
     ngx_uint_t           nclients;
+    ngx_uint_t           nsids;
     ngx_uint_t           nmembers;
     ngx_uint_t           npatterns;     /* rooms whose name ends in '*' */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */

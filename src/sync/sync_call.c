@@ -32,7 +32,8 @@ static sync_str_t  sync_call_events[SYNC_HOOK_MAX] = {
     sync_string("connect"),
     sync_string("join"),
     sync_string("leave"),
-    sync_string("disconnect")
+    sync_string("disconnect"),
+    sync_string("api")
 };
 
 
@@ -162,6 +163,34 @@ sync_call_waiting(sync_client_t *c)
     caller = sync_call_caller(c, 0);
 
     return caller ? &caller->waiting : NULL;
+}
+
+
+ngx_uint_t
+sync_call_busy(sync_client_t *c)
+{
+    ngx_queue_t    *q;
+    sync_call_t    *call;
+    sync_caller_t  *caller;
+
+    caller = c->opaque;
+
+    if (caller == NULL) {
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&caller->calls);
+         q != ngx_queue_sentinel(&caller->calls);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, sync_call_t, queue);
+
+        if (!call->outlive) {
+            return 1;
+        }
+    }
+
+    return !ngx_queue_empty(&caller->waiting);
 }
 
 

@@ -84,6 +84,12 @@ ngx_int_t sync_call_keep(sync_client_t *c, ngx_http_request_t *r);
  */
 void sync_call_client_closed(sync_client_t *c);
 
+/*
+ * Whether anything is asked on the client's behalf that would not outlive
+ * it, or waits to be.
+ */
+ngx_uint_t sync_call_busy(sync_client_t *c);
+
 /* A place for the requests that wait for a hook of their client. */
 ngx_queue_t *sync_call_waiting(sync_client_t *c);
 

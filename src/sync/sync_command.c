@@ -10,6 +10,7 @@
 #include <sync_fanout.h>
 #include <sync_publish.h>
 #include <sync_json.h>
+#include <sync_ws.h>
 
 
 /* a command: its name, an id, a room's name escaped at its worst */
@@ -20,7 +21,9 @@
 static ngx_int_t sync_command_send(sync_main_settings_t *main,
     const u_char *id, const char *op, ngx_uint_t code, const char *key,
     sync_str_t *value);
+static void sync_command_say(sync_entry_t *e);
 static sync_client_t *sync_command_client(sync_json_t *command);
+static sync_client_t *sync_command_lookup(const u_char *id);
 
 
 ngx_int_t
@@ -102,6 +105,11 @@ sync_command_obey(sync_entry_t *e)
     sync_client_t  *c;
     u_char          buf[SYNC_COMMAND_MAX + 1];
 
+    if (e->kind == SYNC_ENTRY_CLIENT) {
+        sync_command_say(e);
+        return;
+    }
+
     text.data = sync_entry_json(e);
     text.len = e->len;
 
@@ -150,19 +158,61 @@ sync_command_obey(sync_entry_t *e)
 }
 
 
+/* Something is to be said to a client. */
+
+static void
+sync_command_say(sync_entry_t *e)
+{
+    ngx_int_t       rc;
+    sync_run_t     *run;
+    sync_str_t      json, none;
+    sync_client_t  *c;
+
+    c = sync_command_lookup(sync_entry_subject(e));
+
+    if (c == NULL || c->closing) {
+        return;
+    }
+
+    if (sync_entry_ack(e) == 0
+        || (c->dialect != SYNC_DIALECT_SIO && c->dialect != SYNC_DIALECT_EIO))
+    {
+        json.data = sync_entry_json(e);
+        json.len = e->len;
+
+        (void) sync_client_send(c, &json);
+        return;
+    }
+
+    sync_str_set(&none, "");
+
+    run = sync_frame_entries(c->dialect, (u_char *) e, e->size, 1, &none, 0,
+                             NULL);
+
+    rc = run ? sync_client_queue(c, run, 0, run->len) : SYNC_ERROR;
+
+    if (run) {
+        sync_run_unref(run);
+    }
+
+    if (rc == SYNC_BUSY) {
+        sync_zone_count(sync_client_zone(), SYNC_COUNT_SLOW, 1);
+        sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    } else if (rc != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+    }
+}
+
+
 /* The client meant, if this worker holds it. */
 
 static sync_client_t *
 sync_command_client(sync_json_t *command)
 {
-    sync_str_t      text;
-    sync_json_t     v;
-    sync_zone_t    *z;
-    sync_client_t  *c;
-    sync_record_t  *rec;
-    u_char          id[SYNC_ID_LEN], buf[SYNC_ID_TEXT];
-
-    z = sync_client_zone();
+    sync_str_t   text;
+    sync_json_t  v;
+    u_char       id[SYNC_ID_LEN], buf[SYNC_ID_TEXT];
 
     if (sync_json_get(&v, command, "id") != SYNC_OK
         || sync_json_string(&text, &v, buf, SYNC_ID_TEXT) != SYNC_OK
@@ -171,13 +221,25 @@ sync_command_client(sync_json_t *command)
         return NULL;
     }
 
+    return sync_command_lookup(id);
+}
+
+
+static sync_client_t *
+sync_command_lookup(const u_char *id)
+{
+    sync_zone_t    *z;
+    sync_client_t  *c;
+    sync_record_t  *rec;
+
+    z = sync_client_zone();
     c = NULL;
 
     sync_zone_lock(z);
 
     rec = sync_registry_lookup_locked(z, id);
 
-    if (rec && sync_registry_slot(rec) == sync_worker_slot(z, z->self)) {
+    if (rec && rec->slot == sync_worker_slot(z, z->self)) {
         c = (sync_client_t *) (uintptr_t) rec->cookie;
     }
 

@@ -72,12 +72,12 @@ static ngx_int_t sync_connect_refuse(sync_connect_t *cn, sync_str_t *code,
 static ngx_int_t sync_connect_opened(sync_client_t *c,
     ngx_http_request_t *r);
 static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
-static void sync_connect_closed(sync_client_t *c);
 static void sync_connect_tell(sync_client_t *c);
 
 
 const sync_client_handler_t  sync_connect_handler = {
     sync_request_message,
+    NULL,
     NULL,
     sync_connect_closed
 };
@@ -702,12 +702,13 @@ sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
 }
 
 
-static void
+void
 sync_connect_closed(sync_client_t *c)
 {
     sync_zone_t  *z;
 
     if (c->record == NULL) {
+        sync_call_client_closed(c);
         return;
     }
 

@@ -31,6 +31,9 @@ ngx_int_t sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s);
 /* What transports call; for sync_client_conf_t.handler. */
 extern const sync_client_handler_t  sync_connect_handler;
 
+/* Takes a client out: of its rooms, of the registry; its calls are dropped. */
+void sync_connect_closed(sync_client_t *c);
+
 /* The id, as text, of the client that a request became; or NULL. */
 sync_str_t *sync_connect_id(ngx_http_request_t *r);
 

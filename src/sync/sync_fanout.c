@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <sync_audience.h>
 #include <sync_fanout.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
@@ -18,73 +19,12 @@
 #define SYNC_FANOUT_AHEAD   8           /* clients looked ahead */
 
 
-/* What is being delivered; entries are the take buffer's, or kept. */
-
-typedef struct {
-    u_char             *entries;
-    size_t              len;            /* bytes */
-    uint32_t            n;              /* entries */
-    uint64_t            first;          /* LSN before the first one */
-    uint64_t            last;
-    sync_run_t         *runs[SYNC_DIALECT_MAX];
-    unsigned            choosy:1;       /* not every member gets every one */
-} sync_batch_t;
-
-
-typedef struct {
-    ngx_rbtree_node_t   node;           /* by name, in the order of bytes */
-    ngx_queue_t         active;         /* while a batch is being delivered */
-
-    sync_room_t        *room;
-    sync_interest_t    *interest;
-
-    sync_client_t     **seats;
-    uint32_t            n;
-    uint32_t            max;
-    uint32_t            next;           /* seat, the ones before are served */
-
-    uint64_t            late;           /* the latest start of a member */
-    sync_batch_t       *batch;
-    u_char             *rest;           /* entries to make batches of */
-    size_t              rest_len;
-    u_char             *kept;           /* the copy that both are in */
-
-    sync_slow_policy_e  slow;
-    unsigned            serving:1;
-    unsigned            gone:1;         /* free it when it was served */
-    sync_str_t          name;
-} sync_audience_t;
-
-
-typedef struct {
-    sync_main_settings_t  *main;
-    sync_zone_t           *zone;
-    sync_fanout_obey_pt    obey;
-
-    ngx_rbtree_t           audiences;
-    ngx_rbtree_node_t      sentinel;
-    ngx_uint_t             naudiences;
-    ngx_queue_t            active;
-    sync_audience_t       *host;        /* all clients of this worker */
-    uint32_t               mark;        /* of the last pattern publish */
-    sync_batch_t          *spare;
-
-    u_char                *buf;
-    size_t                 size;
-    unsigned               behind:1;
-} sync_fanout_worker_t;
-
-
 static void sync_fanout_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t sync_fanout_compare(sync_str_t *s1, sync_str_t *s2);
 static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
-static sync_audience_t *sync_fanout_create(sync_str_t *name);
-static void sync_fanout_destroy(sync_audience_t *a);
-static ngx_int_t sync_fanout_reserve(sync_audience_t *a);
 static sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
-static void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
 static sync_member_t *sync_fanout_membership(sync_audience_t *a,
     sync_client_t *c);
@@ -105,11 +45,7 @@ static ngx_int_t sync_fanout_queue(sync_audience_t *a, sync_client_t *c,
 static sync_run_t *sync_fanout_run(sync_audience_t *a, sync_client_t *c);
 
 
-static sync_fanout_worker_t  sync_fanout_worker;
-
-
-#define sync_fanout_audience(m)                                               \
-    ((sync_audience_t *) (uintptr_t) (m)->interest->cookie)
+sync_fanout_worker_t  sync_fanout_worker;
 
 
 ngx_int_t
@@ -222,6 +158,7 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
     }
 
     a->interest = j.interest;
+    j.interest->cookie = (uintptr_t) a;
     a->room = j.member->room;
 
     j.member->index = a->n;
@@ -262,6 +199,13 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
     a = sync_fanout_audience(m);
 
     sync_fanout_unseat(a, m->index);
+
+    if (a->n == 0) {
+
+        /* the interest may stay, for a client that is about to arrive */
+
+        m->interest->cookie = 0;
+    }
 
     sync_room_leave(sync_fanout_worker.zone, m);
 
@@ -401,7 +345,7 @@ sync_fanout_lookup(sync_str_t *name)
 }
 
 
-static sync_audience_t *
+sync_audience_t *
 sync_fanout_create(sync_str_t *name)
 {
     sync_audience_t  *a;
@@ -430,7 +374,7 @@ sync_fanout_create(sync_str_t *name)
 }
 
 
-static void
+void
 sync_fanout_destroy(sync_audience_t *a)
 {
     if (!a->gone) {
@@ -456,7 +400,7 @@ sync_fanout_destroy(sync_audience_t *a)
 }
 
 
-static ngx_int_t
+ngx_int_t
 sync_fanout_reserve(sync_audience_t *a)
 {
     uint32_t         max;
@@ -486,7 +430,7 @@ sync_fanout_reserve(sync_audience_t *a)
  * of all takes its place, so that nobody is served twice or passed over.
  */
 
-static void
+void
 sync_fanout_unseat(sync_audience_t *a, uint32_t i)
 {
     if (i < a->next) {
@@ -551,9 +495,6 @@ sync_fanout_look(void)
     w = &sync_fanout_worker;
     z = w->zone;
 
-    z->self->woken = 0;
-    ngx_memory_barrier();
-
     sync_fanout_go_on();
 
     ngx_memzero(&t, sizeof(sync_take_t));
@@ -573,6 +514,14 @@ sync_fanout_look(void)
             }
 
             continue;
+        }
+
+        if (rc == SYNC_BUSY) {
+
+            /* clients that came from another worker are seated first */
+
+            sync_wake_self(1);
+            break;
         }
 
         if (rc != SYNC_OK) {
@@ -743,7 +692,7 @@ sync_fanout_obey(sync_audience_t *a)
     while (a->rest_len) {
         e = (sync_entry_t *) a->rest;
 
-        if (e->kind != SYNC_ENTRY_COMMAND) {
+        if (e->kind != SYNC_ENTRY_COMMAND && e->kind != SYNC_ENTRY_CLIENT) {
             return;
         }
 

@@ -9,6 +9,7 @@
 
 
 #include <sync_settings.h>
+#include <sync_sid.h>
 
 
 /*
@@ -64,6 +65,23 @@ ngx_int_t sync_fanout_leave(sync_client_t *c, sync_str_t *name);
 
 /* Leaves all rooms, and hears nothing any more: for a client that closes. */
 void sync_fanout_exit(sync_client_t *c);
+
+/*
+ * Has the client's session moved to who claimed it, as sync_sid_move() does,
+ * whose value it returns: with SYNC_OK the client has left this worker, and
+ * its record is NULL.
+ */
+ngx_int_t sync_fanout_depart(sync_client_t *c, sync_sid_t *s);
+
+/*
+ * Seats a client whose record came from elsewhere, in all its rooms; not
+ * while sync_fanout_busy().  Returns SYNC_OK, or SYNC_ERROR (memory): the
+ * record can only be removed then.
+ */
+ngx_int_t sync_fanout_arrive(sync_client_t *c);
+
+/* Whether something is being said to all: who arrives has heard it before. */
+ngx_uint_t sync_fanout_busy(void);
 
 /* Whether the client is a member. */
 ngx_uint_t sync_fanout_is_member(sync_client_t *c, sync_str_t *name);

@@ -71,7 +71,8 @@ static sync_str_t  sync_notify_events[SYNC_HOOK_MAX] = {
     sync_string("connect"),
     sync_string("join"),
     sync_string("leave"),
-    sync_string("disconnect")
+    sync_string("disconnect"),
+    sync_string("api")
 };
 
 

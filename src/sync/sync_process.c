@@ -13,6 +13,7 @@
 #include <sync_fanout.h>
 #include <sync_hook.h>
 #include <sync_notify.h>
+#include <sync_poll_client.h>
 #include <sync_room.h>
 #include <sync_slot.h>
 #include <sync_timer.h>
@@ -52,6 +53,7 @@ typedef struct {
 
 static void sync_process_claim(void);
 static void sync_process_claim_handler(ngx_event_t *ev);
+static void sync_process_look(void);
 static void sync_process_tick(void);
 static void sync_process_trim(void);
 static void sync_process_exiting(void);
@@ -60,7 +62,7 @@ static void sync_process_release(void);
 
 
 static const sync_wake_handler_t  sync_process_wake = {
-    sync_fanout_look,
+    sync_process_look,
     sync_process_tick,
     sync_process_exiting
 };
@@ -90,6 +92,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     sync_timer_init(&w->drain, sync_process_drain_handler, 0);
 
     sync_client_init_worker(w->zone);
+    sync_poll_client_init_worker();
 
     if (sync_fanout_init_worker(main, sync_command_obey) != SYNC_OK) {
         return SYNC_ERROR;
@@ -158,6 +161,24 @@ sync_process_ready(void)
 }
 
 
+/* Sessions may bring clients, whose rooms are looked at then. */
+
+static void
+sync_process_look(void)
+{
+    sync_process.zone->self->woken = 0;
+    ngx_memory_barrier();
+
+    if (!sync_fanout_busy()) {
+        sync_poll_client_look();
+    }
+
+    sync_fanout_look();
+
+    sync_eio_client_retry();
+}
+
+
 static void
 sync_process_tick(void)
 {
@@ -173,7 +194,7 @@ sync_process_tick(void)
 
     /* in case that a wake was lost */
 
-    sync_fanout_look();
+    sync_process_look();
 
     sync_process_trim();
 }
@@ -229,6 +250,8 @@ sync_process_exiting(void)
               ? SYNC_WS_CODE_RESTART : SYNC_WS_CODE_AWAY;
 
     /* not cancelable: it keeps the worker till the last client is gone */
+
+    sync_poll_client_exiting();
 
     ngx_add_timer(&w->drain, 1);
 }

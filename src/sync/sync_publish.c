@@ -75,6 +75,31 @@ sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
 }
 
 
+ngx_int_t
+sync_publish_client(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s)
+{
+    ngx_int_t            rc;
+    sync_said_t          said;
+    sync_message_t       m;
+    sync_record_info_t   info;
+
+    rc = sync_registry_info(main->zone, id, &info);
+
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+
+    sync_publish_message(&m, s);
+
+    m.kind = SYNC_ENTRY_CLIENT;
+    m.subject.data = (u_char *) id;
+    m.subject.len = SYNC_ID_LEN;
+
+    return sync_publish_announce(main, &m, &said);
+}
+
+
 static void
 sync_publish_message(sync_message_t *m, sync_saying_t *s)
 {
@@ -90,6 +115,7 @@ sync_publish_message(sync_message_t *m, sync_saying_t *s)
     m->nexcept = (uint16_t) s->nexcept;
     m->kind = SYNC_ENTRY_MESSAGE;
     m->flags = s->flags;
+    m->ack = s->ack;
     m->time = (uint64_t) tp->sec * 1000 + tp->msec;
     m->nonce = (uint32_t) ngx_random();
 }

@@ -26,6 +26,7 @@ typedef struct {
     const u_char        *except;        /* ids of SYNC_ID_LEN bytes */
     ngx_uint_t           nexcept;       /* at most SYNC_EXCEPT_MAX */
     uint8_t              flags;         /* SYNC_FRAME_* */
+    uint64_t             ack;           /* 48 bits; 0: none is asked for */
 } sync_saying_t;
 
 
@@ -61,6 +62,13 @@ ngx_int_t sync_publish_command(sync_main_settings_t *main, sync_str_t *json);
 /* To every client of the host. */
 ngx_int_t sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
     sync_said_t *said);
+
+/*
+ * To one client, whatever worker holds it.  Returns SYNC_OK, SYNC_DECLINED
+ * if there is no such client, or SYNC_BUSY.
+ */
+ngx_int_t sync_publish_client(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s);
 
 
 #endif /* _SYNC_PUBLISH_H_INCLUDED_ */

@@ -34,7 +34,8 @@ typedef struct {
 
 typedef struct {
     sync_settings_t        *settings;
-    sync_client_t          *client;     /* NULL: gone */
+    sync_client_t          *client;     /* NULL: gone, or elsewhere */
+    const char             *event;      /* that answers */
     sync_name_route_t       route;
     sync_str_t              receiver;
     sync_str_t              index;      /* empty: not to be answered */
@@ -59,6 +60,12 @@ static void sync_request_progress(sync_request_t *rq, sync_call_t *call);
 static void sync_request_ask(sync_request_t *rq, sync_call_t *call);
 static ngx_int_t sync_request_copy(sync_request_t *to, sync_request_t *from,
     ngx_pool_t *pool);
+static void sync_request_write(sync_writer_t *w, sync_request_t *rq,
+    sync_call_t *call, const char *kind);
+static void sync_request_api_ask(sync_request_t *rq);
+static void sync_request_api_answered(sync_call_t *call,
+    sync_call_result_e result);
+static void sync_request_api_success(sync_request_t *rq, sync_json_t *value);
 static void sync_request_answered(sync_call_t *call,
     sync_call_result_e result);
 static void sync_request_rejected(sync_request_t *rq, sync_call_t *call);
@@ -66,6 +73,9 @@ static ngx_uint_t sync_request_params_valid(sync_json_t *params);
 static void sync_request_publish(sync_request_t *rq, sync_str_t *output);
 static ngx_int_t sync_request_say(sync_request_t *rq, sync_str_t *output);
 static void sync_request_ack(sync_request_t *rq, sync_str_t *output);
+static void sync_request_reply(sync_request_t *rq, sync_writer_t *w);
+static void sync_request_reply_error(sync_request_t *rq,
+    sync_reply_error_t *e);
 static void sync_request_error(sync_request_t *rq, const char *code,
     ngx_uint_t status);
 
@@ -183,6 +193,7 @@ sync_request_sync(sync_client_t *c, sync_json_t *arg)
     ngx_memzero(&rq, sizeof(sync_request_t));
 
     rq.client = c;
+    rq.event = "sync";
     rq.settings = sync_settings(c);
     ngx_memcpy(rq.id, c->record->id, SYNC_ID_LEN);
 
@@ -368,7 +379,7 @@ static void
 sync_request_ask(sync_request_t *rq, sync_call_t *call)
 {
     ngx_int_t         rc;
-    sync_str_t        body, user;
+    sync_str_t        body;
     sync_writer_t     w;
     sync_request_t   *copy;
     sync_settings_t  *s;
@@ -417,21 +428,10 @@ sync_request_ask(sync_request_t *rq, sync_call_t *call)
     call->opaque = copy;
     call->outlive = 1;
 
-    sync_registry_user(rq->client->record, &user);
-
     do {
         sync_reply_text(&w);
-        sync_call_write(call, &w, rq->id, &user, NULL);
-
-        sync_write_literal(&w, ",\"kind\":\"sync\",\"route\":");
-        sync_json_write_str(&w, &rq->route.full);
-        sync_write_literal(&w, ",\"service\":");
-        sync_json_write_str(&w, &rq->route.service);
-        sync_write_literal(&w, ",\"name\":");
-        sync_json_write_str(&w, &rq->route.name);
-        sync_write_literal(&w, ",\"version\":");
-        sync_json_write_str(&w, &rq->route.version);
-        sync_write_literal(&w, ",\"transport\":\"socket\",\"receiver\":");
+        sync_request_write(&w, rq, call, "sync");
+        sync_write_literal(&w, ",\"receiver\":");
         sync_json_write_str(&w, &rq->receiver);
         sync_write_literal(&w, ",\"roomCode\":");
         sync_json_write_str(&w, &rq->receiver);
@@ -460,6 +460,32 @@ sync_request_ask(sync_request_t *rq, sync_call_t *call)
     } else if (rc != SYNC_OK) {
         sync_request_error(rq, "sync.serverExecutionFailed", 400);
     }
+}
+
+
+/* What the hooks of both kinds of requests are told. */
+
+static void
+sync_request_write(sync_writer_t *w, sync_request_t *rq, sync_call_t *call,
+    const char *kind)
+{
+    sync_str_t  user;
+
+    sync_registry_user(rq->client->record, &user);
+
+    sync_call_write(call, w, rq->id, &user, NULL);
+
+    sync_write_literal(w, ",\"kind\":\"");
+    sync_write(w, (u_char *) kind, ngx_strlen(kind));
+    sync_write_literal(w, "\",\"route\":");
+    sync_json_write_str(w, &rq->route.full);
+    sync_write_literal(w, ",\"service\":");
+    sync_json_write_str(w, &rq->route.service);
+    sync_write_literal(w, ",\"name\":");
+    sync_json_write_str(w, &rq->route.name);
+    sync_write_literal(w, ",\"version\":");
+    sync_json_write_str(w, &rq->route.version);
+    sync_write_literal(w, ",\"transport\":\"socket\"");
 }
 
 
@@ -546,10 +572,6 @@ sync_request_rejected(sync_request_t *rq, sync_call_t *call)
     sync_json_t          v;
     sync_reply_error_t   e;
 
-    if (rq->client == NULL) {
-        return;
-    }
-
     sync_str_set(&e.code, "error.invalidResponse");
     e.params.len = 0;
     e.status = 400;
@@ -581,7 +603,7 @@ sync_request_rejected(sync_request_t *rq, sync_call_t *call)
         e.status = n;
     }
 
-    sync_reply_error(rq->client, "sync", &rq->index, &e);
+    sync_request_reply_error(rq, &e);
 }
 
 
@@ -625,9 +647,7 @@ sync_request_publish(sync_request_t *rq, sync_str_t *output)
 
         /* nothing holds this message up: the acknowledgement goes first */
 
-        if (rq->client) {
-            sync_request_ack(rq, output);
-        }
+        sync_request_ack(rq, output);
 
         if (!rq->ignore_self) {
             (void) sync_request_say(rq, output);
@@ -650,9 +670,7 @@ sync_request_publish(sync_request_t *rq, sync_str_t *output)
         return;
     }
 
-    if (rq->client) {
-        sync_request_ack(rq, output);
-    }
+    sync_request_ack(rq, output);
 }
 
 
@@ -699,8 +717,9 @@ sync_request_say(sync_request_t *rq, sync_str_t *output)
     }
 
     if (rq->self) {
-        return rq->client ? sync_client_send(rq->client, &s.json)
-                          : SYNC_DECLINED;
+        return rq->client
+               ? sync_client_send(rq->client, &s.json)
+               : sync_publish_client(rq->settings->main, rq->id, &s);
     }
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
@@ -730,32 +749,89 @@ sync_request_ack(sync_request_t *rq, sync_str_t *output)
 
     } while (sync_reply_again(&w));
 
-    sync_reply_send(rq->client, &w);
+    sync_request_reply(rq, &w);
+}
+
+
+/* A client whose session was moved while the app thought is told there. */
+
+static void
+sync_request_reply(sync_request_t *rq, sync_writer_t *w)
+{
+    sync_saying_t  s;
+
+    if (rq->client) {
+        sync_reply_send(rq->client, w);
+        return;
+    }
+
+    if (w->len == 0) {
+        return;
+    }
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+    sync_reply_str(&s.json, w);
+
+    /* one that left is not told, and a full zone tells nobody */
+
+    (void) sync_publish_client(rq->settings->main, rq->id, &s);
+}
+
+
+static void
+sync_request_reply_error(sync_request_t *rq, sync_reply_error_t *e)
+{
+    sync_writer_t  w;
+
+    if (rq->index.len == 0) {
+        return;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_event(&w, rq->event, &rq->index);
+        sync_reply_write_error(&w, e);
+        sync_write_byte(&w, ']');
+
+    } while (sync_reply_again(&w));
+
+    sync_request_reply(rq, &w);
 }
 
 
 static void
 sync_request_error(sync_request_t *rq, const char *code, ngx_uint_t status)
 {
-    if (rq->client) {
-        sync_reply_code(rq->client, "sync", &rq->index, code, status);
-    }
+    sync_reply_error_t  e;
+
+    e.code.data = (u_char *) code;
+    e.code.len = ngx_strlen(code);
+    e.params.len = 0;
+    e.status = status;
+
+    sync_request_reply_error(rq, &e);
 }
 
 
-/* No hook serves calls yet: every route is not found. */
+/* A call of the app: with no hook, no route is found. */
 
 static void
 sync_request_api(sync_client_t *c, sync_json_t *arg)
 {
-    sync_str_t            index;
-    sync_json_t           name, data, v;
-    sync_name_route_t     route;
-    sync_reply_error_t    e;
-    u_char                buf[SYNC_INDEX_MAX], path[SYNC_REQUEST_PATH_MAX];
+    sync_json_t     name, data, v;
+    sync_request_t  rq;
+    u_char          buf[SYNC_INDEX_MAX], path[SYNC_REQUEST_PATH_MAX];
+
+    ngx_memzero(&rq, sizeof(sync_request_t));
+
+    rq.client = c;
+    rq.event = "apiResponse";
+    rq.settings = sync_settings(c);
+    sync_str_set(&rq.receiver, "");
+    ngx_memcpy(rq.id, c->record->id, SYNC_ID_LEN);
 
     if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
-        || sync_reply_index(&index, &v, buf) != SYNC_OK)
+        || sync_reply_index(&rq.index, &v, buf) != SYNC_OK)
     {
         return;
     }
@@ -765,20 +841,159 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
         || sync_json_get(&data, arg, "data") != SYNC_OK
         || data.type != SYNC_JSON_OBJECT)
     {
-        sync_reply_code(c, "apiResponse", &index, "api.invalidRequest", 400);
+        sync_request_error(&rq, "api.invalidRequest", 400);
         return;
     }
 
-    if (sync_request_route(c, "apiResponse", &index, &route, path,
+    rq.data = data.raw;
+
+    if (sync_request_route(c, "apiResponse", &rq.index, &rq.route, path,
                            &sync_request_api_prefix, &name)
         != SYNC_OK)
     {
         return;
     }
 
-    sync_str_set(&e.code, "api.notFound");
-    e.params.len = 0;
-    e.status = 404;
+    if (rq.settings->hooks[SYNC_HOOK_API].uri.len == 0) {
+        sync_request_error(&rq, "api.notFound", 404);
+        return;
+    }
 
-    sync_reply_error(c, "apiResponse", &index, &e);
+    sync_request_api_ask(&rq);
+}
+
+
+static void
+sync_request_api_ask(sync_request_t *rq)
+{
+    ngx_int_t        rc;
+    sync_str_t       body;
+    sync_call_t     *call;
+    sync_writer_t    w;
+    sync_request_t  *copy;
+
+    call = sync_call_create(rq->client, rq->settings, SYNC_HOOK_API,
+                            sync_request_api_answered);
+    if (call == NULL) {
+        sync_request_error(rq, "hook.busy", 503);
+        return;
+    }
+
+    copy = ngx_palloc(call->pool, sizeof(sync_request_t));
+
+    if (copy == NULL || sync_request_copy(copy, rq, call->pool) != SYNC_OK) {
+        sync_request_error(rq, "api.internalServerError", 500);
+        sync_call_cancel(call);
+        return;
+    }
+
+    call->opaque = copy;
+    call->outlive = 1;
+
+    do {
+        sync_reply_text(&w);
+        sync_request_write(&w, rq, call, "api");
+        sync_write_literal(&w, ",\"data\":");
+        sync_write_str(&w, &rq->data);
+        sync_write_byte(&w, '}');
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&body, &w);
+
+    rc = sync_call_start(call, &body, NULL);
+
+    if (rc == SYNC_BUSY) {
+        sync_request_error(rq, "hook.busy", 503);
+
+    } else if (rc != SYNC_OK) {
+        sync_request_error(rq, "api.internalServerError", 500);
+    }
+}
+
+
+static void
+sync_request_api_answered(sync_call_t *call, sync_call_result_e result)
+{
+    sync_str_t       text;
+    sync_json_t      v;
+    sync_request_t  *rq;
+    u_char           buf[16];
+
+    rq = call->opaque;
+    rq->client = call->client;
+
+    if (result == SYNC_CALL_FAILED) {
+        sync_request_error(rq, "api.internalServerError", 500);
+        return;
+    }
+
+    if (result == SYNC_CALL_INVALID
+        || sync_json_get(&v, &call->value, "status") != SYNC_OK
+        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK)
+    {
+        sync_request_error(rq, "api.invalidResponseStatus", 500);
+        return;
+    }
+
+    if (sync_str_is(&text, "success")) {
+        sync_request_api_success(rq, &call->value);
+
+    } else if (sync_str_is(&text, "error")) {
+        sync_request_rejected(rq, call);
+
+    } else {
+        sync_request_error(rq, "api.invalidResponseStatus", 500);
+    }
+}
+
+
+/* The handler's object, with its status of HTTP, or 200, at the end. */
+
+static void
+sync_request_api_success(sync_request_t *rq, sync_json_t *value)
+{
+    int64_t           status;
+    sync_str_t        key;
+    sync_json_t       v;
+    sync_writer_t     w;
+    sync_json_iter_t  it;
+
+    static const sync_str_t  name = sync_string("httpStatus");
+
+    status = 200;
+
+    if (sync_json_get(&v, value, "httpStatus") == SYNC_OK
+        && sync_json_int64(&status, &v) != SYNC_OK)
+    {
+        status = 200;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_event(&w, rq->event, &rq->index);
+        sync_write_byte(&w, '{');
+
+        sync_json_iter_init(&it, value);
+
+        while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+
+            if (sync_json_key_is(&key, &name)) {
+                continue;
+            }
+
+            sync_write_byte(&w, '"');
+            sync_write_str(&w, &key);
+            sync_write_literal(&w, "\":");
+            sync_write_str(&w, &v.raw);
+            sync_write_byte(&w, ',');
+        }
+
+        sync_write_literal(&w, "\"httpStatus\":");
+        sync_write_int(&w, status);
+        sync_write_literal(&w, "}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_request_reply(rq, &w);
 }

@@ -49,6 +49,7 @@ typedef enum {
     SYNC_HOOK_JOIN,
     SYNC_HOOK_LEAVE,
     SYNC_HOOK_DISCONNECT,
+    SYNC_HOOK_API,
     SYNC_HOOK_MAX
 } sync_hook_event_e;
 

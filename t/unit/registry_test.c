@@ -107,7 +107,7 @@ static void
 add(client_t *c)
 {
     size_t      i, len;
-    u_char      random[SYNC_ID_LEN - 2];
+    u_char      random[SYNC_ID_LEN];
     sync_str_t  user;
 
     len = zone_random(4) ? zone_random(40) : zone_random(256);
@@ -149,7 +149,7 @@ found(client_t *c)
         return good && sync_registry_info(&z, c->id, &info) == SYNC_DECLINED;
     }
 
-    good = good && sync_registry_slot(rec)
+    good = good && rec->slot
                    == sync_worker_slot(&z, workers[c->slot].self)
            && rec->cookie == c->cookie;
 

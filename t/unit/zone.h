@@ -166,7 +166,7 @@ zone_right(sync_zone_t *z)
 unit_unused static sync_record_t *
 zone_client(sync_zone_t *z, const char *user)
 {
-    u_char      random[SYNC_ID_LEN - 2];
+    u_char      random[SYNC_ID_LEN];
     size_t      i;
     sync_str_t  s;
 

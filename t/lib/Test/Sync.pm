@@ -484,6 +484,14 @@ sub sse {
 		port => $self->port($o{port}));
 }
 
+# An Engine.IO session by polling.
+
+sub eio {
+	my ($self, $uri, %o) = @_;
+	require Test::Sync::EIO;
+	return Test::Sync::EIO->open($self, $uri // '/socket.io/', %o);
+}
+
 # Listens on the port of %%PORT_i%% (port => i).
 
 sub hook {

@@ -1,0 +1,142 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_EIO_CLIENT_H_INCLUDED_
+#define _SYNC_EIO_CLIENT_H_INCLUDED_
+
+
+#include <sync_client.h>
+#include <sync_detach.h>
+#include <sync_eio.h>
+#include <sync_sid.h>
+
+
+/*
+ * Clients that speak Engine.IO 4: what polling and WebSocket share, the
+ * WebSocket, and the upgrade from one to the other.
+ *
+ *     WebSocket alone:  open, its client made at once
+ *     upgrade:          2probe --> probing --5--> claiming --> open
+ *
+ * A WebSocket that is to take a session over claims it, and becomes its
+ * client when the session has come from its owner, which may be another
+ * worker: sync_sid.h.  What the peer sends in between is put into the
+ * session, behind what was posted.
+ *
+ * A client has a state of its own beside the sync_client_t while it polls,
+ * or may still have to be told of; an open WebSocket whose client is
+ * connected has none.
+ */
+
+
+#define SYNC_EIO_UPGRADE_TIMEOUT  10000     /* ms */
+#define SYNC_EIO_CONNECT_TIMEOUT  45000     /* ms, till there is a client */
+
+
+/* Kinds of chunks that are put into a session. */
+
+#define SYNC_EIO_PAYLOAD  0             /* packets, with separators */
+#define SYNC_EIO_TEXT     1             /* one packet */
+#define SYNC_EIO_BINARY   2             /* the bytes of a binary message */
+
+
+typedef struct {
+    sync_sid_t                   *sid;      /* that is the client's; or NULL */
+    u_char                        id[SYNC_SID_LEN];
+    uint32_t                      endpoint;
+    ngx_msec_t                    pinged;   /* when it was last; ms */
+    ngx_msec_t                    deadline; /* to connect; ms, 0: none */
+    ngx_queue_t                   queue;    /* of those that are to move */
+    void                         *opaque;   /* the floor's above */
+    unsigned                      polled:1; /* a poll waits */
+    unsigned                      probing:1;
+    unsigned                      probed:1;
+    unsigned                      claiming:1;
+    unsigned                      moving:1; /* in the queue */
+    unsigned                      left:1;   /* the peer closed it */
+} sync_eio_client_t;
+
+
+#define sync_eio_client(c)  ((sync_eio_client_t *) (c)->session)
+
+
+/* What the floor above is told; one table for all clients of a worker. */
+
+typedef struct {
+    /* The data of messages, and the end, as of any other client. */
+    sync_client_handler_t         client;
+
+    /* A client began; its request still lives.  SYNC_OK or SYNC_ERROR. */
+    ngx_int_t                   (*opened)(sync_client_t *c,
+                                    ngx_http_request_t *r);
+
+    /*
+     * Another worker, or another client of this one, has claimed the
+     * client's session: has it moved by sync_sid_move(), whose value it
+     * returns.  With SYNC_OK the client's record is not its any more.
+     */
+    ngx_int_t                   (*move)(sync_client_t *c, sync_sid_t *s);
+
+    /*
+     * A session that was moved is this client's, with its record, if it has
+     * one.  Returns SYNC_OK, or SYNC_ERROR: it is closed then.
+     */
+    ngx_int_t                   (*arrived)(sync_client_t *c, sync_sid_t *s);
+} sync_eio_handler_t;
+
+
+/* For sync_client_conf_t.handler; what it hears goes on to the floor above. */
+extern const sync_client_handler_t  sync_eio_client_handler;
+
+void sync_eio_client_init_worker(const sync_eio_handler_t *handler);
+
+/* SYNC_OK or SYNC_ERROR: gives a client its state. */
+ngx_int_t sync_eio_client_begin(sync_client_t *c, const u_char *id,
+    uint32_t endpoint, ngx_http_request_t *r);
+
+/*
+ * Content handlers, which return what those do.  The first opens a session
+ * that is a WebSocket alone; the second begins an upgrade of the one given,
+ * which is there.
+ */
+ngx_int_t sync_eio_client_websocket(ngx_http_request_t *r,
+    sync_client_conf_t *conf, uint32_t endpoint);
+ngx_int_t sync_eio_client_probe(ngx_http_request_t *r,
+    sync_client_conf_t *conf, const u_char *id, uint32_t endpoint);
+
+/* Writes the packet that opens a session; the writer must have room. */
+void sync_eio_client_write_open(sync_writer_t *w, sync_client_conf_t *conf,
+    const u_char *id, ngx_uint_t upgrade);
+
+/*
+ * Queues a message: its head and data together, as "4" and what follows; or
+ * a binary one.  As sync_client_queue(), and a client too slow is closed.
+ */
+void sync_eio_client_say(sync_client_t *c, sync_str_t *head,
+    sync_str_t *data);
+void sync_eio_client_say_binary(sync_client_t *c, sync_str_t *data);
+
+/* The client is connected: there is no deadline any more. */
+void sync_eio_client_connected(sync_client_t *c);
+
+/* A state for a client that has none any more; NULL if there is no memory. */
+sync_eio_client_t *sync_eio_client_resume(sync_client_t *c);
+
+/* The state is not needed by the floor above any more; opaque is NULL. */
+void sync_eio_client_settle(sync_client_t *c);
+
+/* ops->timeout() of both transports, and the timer for the next one. */
+void sync_eio_client_timeout(sync_client_t *c);
+void sync_eio_client_arm(sync_client_t *c);
+
+/* A worker's look at a session whose owner it is, or has become. */
+void sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news);
+
+/* Of this worker: sessions that could not be moved yet are tried again. */
+void sync_eio_client_retry(void);
+
+
+#endif /* _SYNC_EIO_CLIENT_H_INCLUDED_ */

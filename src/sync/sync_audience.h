@@ -1,0 +1,96 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_AUDIENCE_H_INCLUDED_
+#define _SYNC_AUDIENCE_H_INCLUDED_
+
+
+#include <sync_settings.h>
+#include <sync_sid.h>
+
+
+/*
+ * What the files of the fanout share: this worker's part of each room.
+ */
+
+
+/* What is being delivered; entries are the take buffer's, or kept. */
+
+typedef struct {
+    u_char             *entries;
+    size_t              len;            /* bytes */
+    uint32_t            n;              /* entries */
+    uint64_t            first;          /* LSN before the first one */
+    uint64_t            last;
+    sync_run_t         *runs[SYNC_DIALECT_MAX];
+    unsigned            choosy:1;       /* not every member gets every one */
+} sync_batch_t;
+
+
+typedef struct {
+    ngx_rbtree_node_t   node;           /* by name, in the order of bytes */
+    ngx_queue_t         active;         /* while a batch is being delivered */
+
+    sync_room_t        *room;
+    sync_interest_t    *interest;
+
+    sync_client_t     **seats;
+    uint32_t            n;
+    uint32_t            max;
+    uint32_t            next;           /* seat, the ones before are served */
+
+    uint64_t            late;           /* the latest start of a member */
+    sync_batch_t       *batch;
+    u_char             *rest;           /* entries to make batches of */
+    size_t              rest_len;
+    u_char             *kept;           /* the copy that both are in */
+
+    sync_slow_policy_e  slow;
+    unsigned            serving:1;
+    unsigned            gone:1;         /* free it when it was served */
+    sync_str_t          name;
+} sync_audience_t;
+
+
+typedef struct {
+    sync_main_settings_t  *main;
+    sync_zone_t           *zone;
+    void                 (*obey)(sync_entry_t *e);
+
+    ngx_rbtree_t           audiences;
+    ngx_rbtree_node_t      sentinel;
+    ngx_uint_t             naudiences;
+    ngx_queue_t            active;
+    sync_audience_t       *host;        /* all clients of this worker */
+    uint32_t               mark;        /* of the last pattern publish */
+    sync_batch_t          *spare;
+
+    u_char                *buf;
+    size_t                 size;
+    unsigned               behind:1;
+} sync_fanout_worker_t;
+
+
+extern sync_fanout_worker_t  sync_fanout_worker;
+
+
+#define sync_fanout_audience(m)                                               \
+    ((sync_audience_t *) (uintptr_t) (m)->interest->cookie)
+
+
+/* A new one without seats, in the tree; or NULL. */
+sync_audience_t *sync_fanout_create(sync_str_t *name);
+
+/* Takes it from the tree, and frees it, when it was served at the latest. */
+void sync_fanout_destroy(sync_audience_t *a);
+
+/* Makes room for a seat.  SYNC_OK or SYNC_ERROR. */
+ngx_int_t sync_fanout_reserve(sync_audience_t *a);
+
+void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
+
+
+#endif /* _SYNC_AUDIENCE_H_INCLUDED_ */
