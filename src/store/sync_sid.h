@@ -87,7 +87,7 @@ struct sync_sid_s {                     /* in the zone, 152 bytes */
     uint8_t              polling;       /* a poll waits */
     uint8_t              sending;       /* "out" is on its way to a poll */
     uint8_t              upgrading;     /* polls are not to wait any more */
-    uint8_t              upgraded;      /* nor to come: a WebSocket claimed it */
+    uint8_t              upgraded;      /* nor to come: a WebSocket has it */
     uint8_t              moving;        /* asked for by the claimer */
     uint8_t              arrived;       /* moved, and not seen by the owner */
     uint8_t              ended;         /* the peer's fault: to be closed */

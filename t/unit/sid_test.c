@@ -352,10 +352,10 @@ test_random(void)
 static void
 test_deaths(void)
 {
-    int         status;
-    size_t      used, lost;
-    pid_t       pid;
-    ngx_uint_t  i, n, bad;
+    int          status;
+    pid_t        pid;
+    size_t       used, lost;
+    ngx_uint_t   i, n, bad;
     const char  *text;
 
     bad = 0;
