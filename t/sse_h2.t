@@ -137,18 +137,21 @@ is($h2->get('/ws')->status, 400, 'no WebSocket over HTTP/2');
 my $small = h2(window => 100);
 my $slow = $small->get('/events?channels=w');
 
-my $got = 0;
-publish('w', 'message', "$_-" . 'y' x 300) for 1 .. 20;
-
 my @events;
-$t->wait_for(sub {
+my $trickle = sub {
 	$slow->window(37);
 	$slow->fill(time() + 0.02);
 	while (my $e = $slow->next_event) {
 		push @events, $e;
 	}
-	return @events == 21;
-}, 60);
+	return scalar @events;
+};
+
+# who was told "connected" is there, not who has the header
+
+$t->wait_for($trickle, 20);
+publish('w', 'message', "$_-" . 'y' x 300) for 1 .. 20;
+$t->wait_for(sub { return $trickle->() == 21 }, 60);
 
 is(join(' ', map { $json->decode($_->{data})->{data} =~ /^(\d+)/ }
 	@events[1 .. 20]), join(' ', 1 .. 20), 'in windows of 37 bytes');
