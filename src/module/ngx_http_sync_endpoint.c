@@ -17,6 +17,8 @@ static void ngx_http_sync_control_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sync_control_post(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sync_control(ngx_http_request_t *r,
     const sync_control_op_t *op, sync_str_t *body);
+static void ngx_http_sync_control_done(void *data, ngx_int_t rc,
+    sync_control_answer_t *answer);
 static void ngx_http_sync_control_name(ngx_http_request_t *r,
     sync_str_t *name);
 static ngx_int_t ngx_http_sync_control_read(ngx_http_request_t *r,
@@ -247,6 +249,7 @@ static ngx_int_t
 ngx_http_sync_control(ngx_http_request_t *r, const sync_control_op_t *op,
     sync_str_t *body)
 {
+    ngx_int_t                  rc;
     sync_main_settings_t      *main;
     sync_control_answer_t      answer;
     ngx_http_sync_loc_conf_t  *slcf;
@@ -261,12 +264,46 @@ ngx_http_sync_control(ngx_http_request_t *r, const sync_control_op_t *op,
                                            "zone");
     }
 
-    if (sync_control_run(op, main, r->pool, body, &answer) != NGX_OK) {
+    rc = sync_control_run(op, main, r->pool, body, &answer,
+                          ngx_http_sync_control_done, r);
+
+    if (rc == NGX_AGAIN) {
+        r->main->count++;
+        r->read_event_handler = ngx_http_test_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+
+        return NGX_DONE;
+    }
+
+    if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_sync_send(r, answer.status, &ngx_http_sync_type_json,
                               &answer.body);
+}
+
+
+static void
+ngx_http_sync_control_done(void *data, ngx_int_t rc,
+    sync_control_answer_t *answer)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_sync_send(r, answer->status, &ngx_http_sync_type_json,
+                                &answer->body);
+
+    } else {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
 }
 
 

@@ -7,7 +7,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_control.h>
-#include <sync_control_op.h>
 
 
 /*
@@ -15,6 +14,8 @@
  *
  *     lookup --> check: JSON, an object, no field but its own --> run
  *                   `--------------------------------> finish <-----'
+ *                                                         ^      (later)
+ *                                                         `-- done <-'
  */
 
 
@@ -36,6 +37,7 @@ static ngx_int_t sync_control_check(const sync_control_op_t *op,
     sync_control_t *ctl, sync_str_t *body);
 static ngx_int_t sync_control_check_field(const sync_control_op_t *op,
     sync_control_t *ctl, sync_str_t *key);
+static void sync_control_cleanup(void *data);
 static ngx_int_t sync_control_finish(sync_control_t *ctl,
     sync_control_answer_t *answer);
 static ngx_int_t sync_control_dump(ngx_pool_t *pool, json_t *json,
@@ -93,23 +95,32 @@ sync_control_reads(const sync_control_op_t *op)
 
 ngx_int_t
 sync_control_run(const sync_control_op_t *op, sync_main_settings_t *main,
-    ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer)
+    ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer,
+    sync_control_done_pt done, void *data)
 {
-    ngx_int_t        rc;
-    sync_control_t  *ctl;
+    ngx_int_t            rc;
+    sync_control_t      *ctl;
+    ngx_pool_cleanup_t  *cln;
 
-    ctl = ngx_pcalloc(pool, sizeof(sync_control_t));
-    if (ctl == NULL) {
+    cln = ngx_pool_cleanup_add(pool, sizeof(sync_control_t));
+    if (cln == NULL) {
         return NGX_ERROR;
     }
 
+    ctl = cln->data;
+    ngx_memzero(ctl, sizeof(sync_control_t));
+
     ctl->main = main;
     ctl->pool = pool;
+    ctl->done = done;
+    ctl->data = data;
 
     ctl->answer = json_object();
     if (ctl->answer == NULL) {
         return NGX_ERROR;
     }
+
+    cln->handler = sync_control_cleanup;
 
     sync_control_set(ctl, ctl->answer, "status", json_string("success"));
 
@@ -119,16 +130,38 @@ sync_control_run(const sync_control_op_t *op, sync_main_settings_t *main,
         rc = op->run(ctl);
     }
 
-    if (rc == SYNC_OK || ctl->status) {
-        rc = sync_control_finish(ctl, answer);
-
-    } else {
-        rc = NGX_ERROR;
+    if (rc == SYNC_AGAIN) {
+        return NGX_AGAIN;
     }
 
-    json_decref(ctl->answer);
+    if (rc == SYNC_OK || ctl->status) {
+        return sync_control_finish(ctl, answer);
+    }
 
-    return rc;
+    return NGX_ERROR;
+}
+
+
+void
+sync_control_done(sync_control_t *ctl, ngx_int_t rc)
+{
+    sync_control_answer_t  answer;
+
+    ngx_memzero(&answer, sizeof(sync_control_answer_t));
+
+    rc = (rc == SYNC_OK || ctl->status) ? sync_control_finish(ctl, &answer)
+                                        : NGX_ERROR;
+
+    ctl->done(ctl->data, rc, &answer);
+}
+
+
+static void
+sync_control_cleanup(void *data)
+{
+    sync_control_t  *ctl = data;
+
+    json_decref(ctl->answer);
 }
 
 

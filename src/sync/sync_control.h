@@ -8,7 +8,7 @@
 #define _SYNC_CONTROL_H_INCLUDED_
 
 
-#include <sync_publish.h>
+#include <sync_control_op.h>
 
 
 /*
@@ -19,18 +19,13 @@
  *     {"room":"r",...} --(run)----+--> zone: lists, logs
  *                                 `--> the worker that holds the client
  *
- * Nothing is waited for: a message is in the log when it is answered, an
- * order to a client is on its way to the worker that holds it.
+ * A message is in the log when it is answered, an order to a client is on
+ * its way to the worker that holds it.  An operation that has to wait for
+ * something answers later.
  */
 
 
 typedef struct sync_control_op_s  sync_control_op_t;
-
-
-typedef struct {
-    ngx_uint_t             status;      /* of HTTP */
-    ngx_str_t              body;        /* JSON, in the pool */
-} sync_control_answer_t;
 
 
 /* The operation of that name, or NULL. */
@@ -41,12 +36,14 @@ ngx_uint_t sync_control_reads(const sync_control_op_t *op);
 
 /*
  * Runs an operation; body is the JSON object with its fields, or empty for
- * none.  Returns NGX_OK with *answer filled, be it an error, or NGX_ERROR
- * (memory).  Everything comes from the pool.
+ * none, and stays there as long as the pool.  Returns NGX_OK with *answer
+ * filled, be it an error; NGX_ERROR (memory); or NGX_AGAIN: then done(data)
+ * is called once, in another turn, unless the pool goes before.  Everything
+ * comes from the pool.
  */
 ngx_int_t sync_control_run(const sync_control_op_t *op,
     sync_main_settings_t *main, ngx_pool_t *pool, sync_str_t *body,
-    sync_control_answer_t *answer);
+    sync_control_answer_t *answer, sync_control_done_pt done, void *data);
 
 /*
  * Makes the body that means the same as the arguments of a GET, as

@@ -21,6 +21,10 @@
  * What returns ngx_int_t returns SYNC_OK, SYNC_DECLINED for a field that is
  * not there, or SYNC_ERROR: with an error noted, or, if there is none, for
  * want of memory.
+ *
+ * An operation may return SYNC_AGAIN, and call sync_control_done() in a later
+ * turn.  The request may go before: it hears of that by a cleanup that it
+ * adds to the pool.
  */
 
 
@@ -31,10 +35,23 @@
 
 
 typedef struct {
+    ngx_uint_t             status;      /* of HTTP */
+    ngx_str_t              body;        /* JSON, in the pool */
+} sync_control_answer_t;
+
+
+/* The answer that came later: rc is NGX_OK or NGX_ERROR (memory). */
+typedef void (*sync_control_done_pt)(void *data, ngx_int_t rc,
+    sync_control_answer_t *answer);
+
+
+typedef struct {
     sync_main_settings_t  *main;
     ngx_pool_t            *pool;
     sync_json_t            fields;      /* an object */
     json_t                *answer;      /* an object */
+    sync_control_done_pt   done;        /* for an answer that comes later */
+    void                  *data;
     ngx_uint_t             status;      /* of an error; 0: none */
     const char            *code;
     u_char                 message[SYNC_CONTROL_MESSAGE];
@@ -55,6 +72,12 @@ ngx_int_t sync_control_rooms(sync_control_t *ctl);
 ngx_int_t sync_control_members(sync_control_t *ctl);
 ngx_int_t sync_control_clients(sync_control_t *ctl);
 ngx_int_t sync_control_client(sync_control_t *ctl);
+
+/*
+ * Ends an operation that returned SYNC_AGAIN, with what it would have
+ * returned else: SYNC_OK or SYNC_ERROR.  The pool may be gone after it.
+ */
+void sync_control_done(sync_control_t *ctl, ngx_int_t rc);
 
 /* A field that is there; one that is null is not.  No error is noted. */
 ngx_int_t sync_control_field(sync_control_t *ctl, const char *field,
