@@ -14,12 +14,9 @@
 /*
  * What clients ask for: one vocabulary, whatever they speak.
  *
- *     sync --> checks --> server hook --> room --> acknowledgement
+ *     message --> event --> request --> checks --> sync_ask
  *
  * The order of checks, the codes and the frames: luckystack-wire, 2 and 3.
- * The message is in the room's log before the caller is told of success, and
- * nobody hears of it before the end of the turn: so the acknowledgement is
- * first on the caller's connection.
  */
 
 

@@ -1,0 +1,317 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_answer.h>
+#include <sync_fanout.h>
+#include <sync_publish.h>
+
+
+static void sync_answer_rejected(sync_request_t *rq, sync_call_t *call);
+static ngx_uint_t sync_answer_params_valid(sync_json_t *params);
+static void sync_answer_returned(sync_request_t *rq, sync_json_t *value);
+static void sync_answer_publish(sync_request_t *rq, sync_str_t *output);
+static ngx_int_t sync_answer_say(sync_request_t *rq, sync_str_t *output);
+static void sync_answer_ack(sync_request_t *rq, sync_str_t *output);
+
+
+static sync_str_t  sync_answer_no_output = sync_string("{}");
+
+
+void
+sync_answer(sync_call_t *call, sync_call_result_e result)
+{
+    sync_str_t       text;
+    sync_json_t      v;
+    sync_request_t  *rq;
+    u_char           buf[16];
+
+    rq = call->opaque;
+
+    /* an asker who left is not told, but the others are */
+
+    rq->client = call->client;
+
+    if (result == SYNC_CALL_FAILED) {
+        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+        return;
+    }
+
+    if (result == SYNC_CALL_INVALID
+        || sync_json_get(&v, &call->value, "status") != SYNC_OK
+        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK)
+    {
+        sync_asker_fault(rq, SYNC_FAULT_ANSWER);
+        return;
+    }
+
+    if (sync_str_is(&text, "error")) {
+        sync_answer_rejected(rq, call);
+        return;
+    }
+
+    if (!sync_str_is(&text, "success")) {
+        sync_asker_fault(rq, SYNC_FAULT_ANSWER);
+        return;
+    }
+
+    if (rq->kind == &sync_asker_api) {
+        sync_answer_returned(rq, &call->value);
+
+    } else {
+        sync_answer_publish(rq, &call->value.raw);
+    }
+}
+
+
+void
+sync_answer_empty(sync_request_t *rq)
+{
+    sync_answer_publish(rq, &sync_answer_no_output);
+}
+
+
+/* The handler's own error, made what the wire has (luckystack-wire, 10). */
+
+static void
+sync_answer_rejected(sync_request_t *rq, sync_call_t *call)
+{
+    int64_t              n;
+    u_char              *buf;
+    sync_json_t          v;
+    sync_reply_error_t   e;
+
+    sync_str_set(&e.code, "error.invalidResponse");
+    e.params.len = 0;
+    e.status = 400;
+
+    if (sync_json_get(&v, &call->value, "errorCode") == SYNC_OK
+        && v.type == SYNC_JSON_STRING)
+    {
+        buf = ngx_pnalloc(call->pool, v.raw.len);
+
+        if (buf && sync_json_string(&e.code, &v, buf, v.raw.len) == SYNC_OK) {
+            sync_name_trim(&e.code);
+        }
+
+        if (e.code.len == 0) {
+            sync_str_set(&e.code, "error.invalidResponse");
+        }
+    }
+
+    if (sync_json_get(&v, &call->value, "errorParams") == SYNC_OK
+        && sync_answer_params_valid(&v))
+    {
+        e.params = v.raw;
+    }
+
+    if (sync_json_get(&v, &call->value, "httpStatus") == SYNC_OK
+        && sync_json_int64(&n, &v) == SYNC_OK
+        && n >= 100 && n <= 999)
+    {
+        e.status = n;
+    }
+
+    sync_asker_error(rq, &e);
+}
+
+
+/* An array of {key: string, value: string|number|boolean}, every item. */
+
+static ngx_uint_t
+sync_answer_params_valid(sync_json_t *params)
+{
+    sync_json_t       item, v;
+    sync_json_iter_t  it;
+
+    if (params->type != SYNC_JSON_ARRAY) {
+        return 0;
+    }
+
+    sync_json_iter_init(&it, params);
+
+    while (sync_json_next(&it, NULL, &item) == SYNC_OK) {
+
+        if (sync_json_get(&v, &item, "key") != SYNC_OK
+            || v.type != SYNC_JSON_STRING
+            || sync_json_get(&v, &item, "value") != SYNC_OK
+            || v.type == SYNC_JSON_NULL
+            || v.type == SYNC_JSON_ARRAY
+            || v.type == SYNC_JSON_OBJECT)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The handler's object, with its status of HTTP, or 200, at the end. */
+
+static void
+sync_answer_returned(sync_request_t *rq, sync_json_t *value)
+{
+    int64_t           status;
+    sync_str_t        key;
+    sync_json_t       v;
+    sync_writer_t     w;
+    sync_json_iter_t  it;
+
+    static const sync_str_t  name = sync_string("httpStatus");
+
+    status = 200;
+
+    if (sync_json_get(&v, value, "httpStatus") == SYNC_OK
+        && sync_json_int64(&status, &v) != SYNC_OK)
+    {
+        status = 200;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_asker_write_event(&w, rq);
+        sync_write_byte(&w, '{');
+
+        sync_json_iter_init(&it, value);
+
+        while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+
+            if (sync_json_key_is(&key, &name)) {
+                continue;
+            }
+
+            sync_write_byte(&w, '"');
+            sync_write_str(&w, &key);
+            sync_write_literal(&w, "\":");
+            sync_write_str(&w, &v.raw);
+            sync_write_byte(&w, ',');
+        }
+
+        sync_write_literal(&w, "\"httpStatus\":");
+        sync_write_int(&w, status);
+        sync_write_literal(&w, "}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w);
+}
+
+
+/* The message goes out, and the caller is told how it went. */
+
+static void
+sync_answer_publish(sync_request_t *rq, sync_str_t *output)
+{
+    if (rq->self) {
+
+        /* nothing holds this message up: the acknowledgement goes first */
+
+        sync_answer_ack(rq, output);
+
+        if (!rq->ignore_self) {
+            (void) sync_answer_say(rq, output);
+        }
+
+        return;
+    }
+
+    switch (sync_answer_say(rq, output)) {
+
+    case SYNC_OK:
+        break;
+
+    case SYNC_DECLINED:
+        sync_asker_fault(rq, SYNC_FAULT_NOBODY);
+        return;
+
+    default:
+        sync_asker_fault(rq, SYNC_FAULT_BROKER);
+        return;
+    }
+
+    sync_answer_ack(rq, output);
+}
+
+
+static ngx_int_t
+sync_answer_say(sync_request_t *rq, sync_str_t *output)
+{
+    sync_room_t    *room;
+    sync_said_t     said;
+    sync_saying_t   s;
+    sync_writer_t   w;
+
+    do {
+        sync_reply_text(&w);
+        sync_write_literal(&w, "[\"sync\",{\"cb\":");
+        sync_json_write_str(&w, &rq->route.full);
+        sync_write_literal(&w, ",\"fullName\":");
+        sync_json_write_str(&w, &rq->route.full);
+        sync_write_literal(&w, ",\"serverOutput\":");
+        sync_write_str(&w, output);
+        sync_write_literal(&w, ",\"clientOutput\":{},\"message\":\"");
+        sync_json_write_escaped(&w, rq->route.full.data, rq->route.full.len);
+        sync_write_literal(&w, " sync success\",\"status\":\"success\"}]");
+
+    } while (sync_reply_again(&w));
+
+    if (w.len == 0) {
+        return SYNC_BUSY;
+    }
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+
+    sync_reply_str(&s.json, &w);
+    s.event_len = sizeof("\"sync\"") - 1;
+
+    /* with no sessions, a client stands for its token */
+
+    if (rq->ignore_self) {
+        s.except = rq->id;
+        s.nexcept = 1;
+    }
+
+    if (rq->all) {
+        return sync_publish_all(rq->settings->main, &s, &said);
+    }
+
+    if (rq->self) {
+        return rq->client
+               ? sync_client_send(rq->client, &s.json)
+               : sync_publish_client(rq->settings->main, rq->id, &s);
+    }
+
+    room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
+
+    return sync_publish_room(rq->settings->main, &rq->receiver, room, &s,
+                             &said);
+}
+
+
+static void
+sync_answer_ack(sync_request_t *rq, sync_str_t *output)
+{
+    sync_writer_t  w;
+
+    if (rq->index.len == 0) {
+        return;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_asker_write_event(&w, rq);
+        sync_write_literal(&w, "{\"status\":\"success\",\"message\":\"sync ");
+        sync_json_write_escaped(&w, rq->route.full.data, rq->route.full.len);
+        sync_write_literal(&w, " success\",\"result\":");
+        sync_write_str(&w, output);
+        sync_write_literal(&w, "}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w);
+}

@@ -1,0 +1,37 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_ANSWER_H_INCLUDED_
+#define _SYNC_ANSWER_H_INCLUDED_
+
+
+#include <sync_asker.h>
+
+
+/*
+ * What the app answered, made a message to the room and an acknowledgement
+ * to the asker, or an error to the asker alone (luckystack-wire, 2.3, 3.2).
+ *
+ *     answered --+-- error, or none --> asker
+ *                `-- success --> room's log --> asker --> members
+ *
+ * The message is in the room's log before the asker is told of success, and
+ * nobody hears of it before the end of the turn: so the acknowledgement is
+ * first on the asker's connection.
+ */
+
+
+/*
+ * For sync_call_create(): call->opaque is the request, in the call's pool.
+ * The client may be closed.
+ */
+void sync_answer(sync_call_t *call, sync_call_result_e result);
+
+/* A sync that nobody is asked about succeeds, with no output. */
+void sync_answer_empty(sync_request_t *rq);
+
+
+#endif /* _SYNC_ANSWER_H_INCLUDED_ */

@@ -1,0 +1,111 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_ask.h>
+#include <sync_answer.h>
+
+
+static void sync_ask_write(sync_writer_t *w, sync_request_t *rq,
+    sync_call_t *call);
+
+
+sync_call_t *
+sync_ask_create(sync_request_t *rq)
+{
+    return sync_call_create(rq->client, rq->settings, rq->kind->hook,
+                            sync_answer);
+}
+
+
+void
+sync_ask(sync_request_t *rq, sync_call_t *call)
+{
+    ngx_int_t        rc;
+    sync_str_t       body;
+    sync_writer_t    w;
+    sync_request_t  *copy;
+
+    if (rq->settings->hooks[rq->kind->hook].uri.len == 0) {
+
+        /* nobody to ask: the message goes out as it is */
+
+        sync_call_cancel(call);
+        sync_answer_empty(rq);
+        return;
+    }
+
+    copy = ngx_palloc(call->pool, sizeof(sync_request_t));
+
+    if (copy == NULL || sync_asker_copy(copy, rq, call->pool) != SYNC_OK) {
+        sync_call_cancel(call);
+        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+        return;
+    }
+
+    call->opaque = copy;
+    call->outlive = 1;
+
+    do {
+        sync_reply_text(&w);
+        sync_ask_write(&w, rq, call);
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&body, &w);
+
+    rc = sync_call_start(call, &body, NULL);
+
+    if (rc == SYNC_BUSY) {
+        sync_asker_fault(rq, SYNC_FAULT_BUSY);
+
+    } else if (rc != SYNC_OK) {
+        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+    }
+}
+
+
+static void
+sync_ask_write(sync_writer_t *w, sync_request_t *rq, sync_call_t *call)
+{
+    sync_str_t  user;
+
+    sync_registry_user(rq->client->record, &user);
+
+    sync_call_write(call, w, rq->id, &user, NULL);
+
+    sync_write_literal(w, ",\"kind\":\"");
+    sync_write_str(w, &rq->kind->prefix);
+    sync_write_literal(w, "\",\"route\":");
+    sync_json_write_str(w, &rq->route.full);
+    sync_write_literal(w, ",\"service\":");
+    sync_json_write_str(w, &rq->route.service);
+    sync_write_literal(w, ",\"name\":");
+    sync_json_write_str(w, &rq->route.name);
+    sync_write_literal(w, ",\"version\":");
+    sync_json_write_str(w, &rq->route.version);
+    sync_write_literal(w, ",\"transport\":\"socket\"");
+
+    if (rq->receiver.len) {
+        sync_write_literal(w, ",\"receiver\":");
+        sync_json_write_str(w, &rq->receiver);
+        sync_write_literal(w, ",\"roomCode\":");
+        sync_json_write_str(w, &rq->receiver);
+        sync_write_literal(w, ",\"ignoreSelf\":");
+
+        if (rq->ignore_self) {
+            sync_write_literal(w, "true");
+
+        } else {
+            sync_write_literal(w, "false");
+        }
+    }
+
+    sync_write_literal(w, ",\"data\":");
+    sync_write_str(w, &rq->data);
+    sync_write_byte(w, '}');
+}

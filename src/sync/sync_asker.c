@@ -1,0 +1,204 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_asker.h>
+#include <sync_publish.h>
+
+
+const sync_asker_kind_t  sync_asker_sync = {
+    sync_string("sync"),
+    SYNC_HOOK_SERVER,
+    "sync",
+    "sync-progress",
+    {
+        /* SYNC_FAULT_REQUEST */
+        { sync_string("sync.invalidRequest"), 400 },
+        /* SYNC_FAULT_ROUTE */
+        { sync_string("routing.invalidServiceRouteName"), 400 },
+        /* SYNC_FAULT_CALLBACK */
+        { sync_string("sync.invalidCallback"), 400 },
+        /* SYNC_FAULT_RECEIVER */
+        { sync_string("sync.missingReceiver"), 400 },
+        /* SYNC_FAULT_FOUND */
+        { sync_string("sync.notFound"), 400 },
+        /* SYNC_FAULT_ALLOWED */
+        { sync_string("sync.receiverNotAllowed"), 403 },
+        /* SYNC_FAULT_MEMBER */
+        { sync_string("sync.notRoomMember"), 403 },
+        /* SYNC_FAULT_BUSY */
+        { sync_string("hook.busy"), 503 },
+        /* SYNC_FAULT_FAILED */
+        { sync_string("sync.serverExecutionFailed"), 400 },
+        /* SYNC_FAULT_ANSWER */
+        { sync_string("sync.invalidServerResponse"), 400 },
+        /* SYNC_FAULT_NOBODY */
+        { sync_string("sync.noReceiversFound"), 400 },
+        /* SYNC_FAULT_BROKER */
+        { sync_string("broker.unavailable"), 503 }
+    }
+};
+
+
+/* an api call has no receiver */
+
+const sync_asker_kind_t  sync_asker_api = {
+    sync_string("api"),
+    SYNC_HOOK_API,
+    "apiResponse",
+    "apiStream",
+    {
+        /* SYNC_FAULT_REQUEST */
+        { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_ROUTE */
+        { sync_string("routing.invalidServiceRouteName"), 400 },
+        /* SYNC_FAULT_CALLBACK */
+        { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_RECEIVER */
+        { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_FOUND */
+        { sync_string("api.notFound"), 404 },
+        /* SYNC_FAULT_ALLOWED */
+        { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_MEMBER */
+        { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_BUSY */
+        { sync_string("hook.busy"), 503 },
+        /* SYNC_FAULT_FAILED */
+        { sync_string("api.internalServerError"), 500 },
+        /* SYNC_FAULT_ANSWER */
+        { sync_string("api.invalidResponseStatus"), 500 },
+        /* SYNC_FAULT_NOBODY */
+        { sync_string("api.internalServerError"), 500 },
+        /* SYNC_FAULT_BROKER */
+        { sync_string("broker.unavailable"), 503 }
+    }
+};
+
+
+ngx_int_t
+sync_asker_copy(sync_request_t *to, sync_request_t *from, ngx_pool_t *pool)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(pool, from->receiver.len + from->index.len
+                          + from->route.full.len);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    *to = *from;
+
+    to->receiver.data = p;
+    p = ngx_cpymem(p, from->receiver.data, from->receiver.len);
+
+    to->index.data = p;
+    p = ngx_cpymem(p, from->index.data, from->index.len);
+
+    ngx_memzero(&to->route, sizeof(sync_name_route_t));
+
+    to->route.full.len = from->route.full.len;
+    to->route.full.data = p;
+    ngx_memcpy(p, from->route.full.data, from->route.full.len);
+
+    to->data.len = 0;
+    to->data.data = NULL;
+
+    return SYNC_OK;
+}
+
+
+void
+sync_asker_progress(sync_request_t *rq, sync_call_t *call)
+{
+    u_char         *p;
+    sync_writer_t   w;
+    u_char          id[SYNC_CALL_ID_TEXT];
+
+    if (rq->index.len == 0) {
+        return;
+    }
+
+    p = sync_call_print_id(id, call);
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_event(&w, rq->kind->chunk, &rq->index);
+        sync_write_literal(&w, "{\"__cancelId\":\"");
+        sync_write(&w, id, p - id);
+        sync_write_literal(&w, "\"}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_send(rq->client, &w);
+}
+
+
+void
+sync_asker_write_event(sync_writer_t *w, sync_request_t *rq)
+{
+    sync_reply_write_event(w, rq->kind->answer, &rq->index);
+}
+
+
+/* A client whose session was moved while the app thought is told there. */
+
+void
+sync_asker_send(sync_request_t *rq, sync_writer_t *w)
+{
+    sync_saying_t  s;
+
+    if (rq->client) {
+        sync_reply_send(rq->client, w);
+        return;
+    }
+
+    if (w->len == 0) {
+        return;
+    }
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+    sync_reply_str(&s.json, w);
+
+    /* one that left is not told, and a full zone tells nobody */
+
+    (void) sync_publish_client(rq->settings->main, rq->id, &s);
+}
+
+
+void
+sync_asker_error(sync_request_t *rq, sync_reply_error_t *e)
+{
+    sync_writer_t  w;
+
+    if (rq->index.len == 0) {
+        return;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_asker_write_event(&w, rq);
+        sync_reply_write_error(&w, e);
+        sync_write_byte(&w, ']');
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w);
+}
+
+
+void
+sync_asker_fault(sync_request_t *rq, sync_fault_e fault)
+{
+    sync_reply_error_t  e;
+
+    e.code = rq->kind->faults[fault].code;
+    e.status = rq->kind->faults[fault].status;
+    e.params.len = 0;
+
+    sync_asker_error(rq, &e);
+}

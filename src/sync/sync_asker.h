@@ -1,0 +1,116 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_ASKER_H_INCLUDED_
+#define _SYNC_ASKER_H_INCLUDED_
+
+
+#include <sync_settings.h>
+#include <sync_call.h>
+#include <sync_name.h>
+#include <sync_reply.h>
+
+
+/*
+ * A request under way, and how whoever asked is told about it.
+ *
+ *     sync_request: parse, checks --> sync_ask: hook --> sync_answer: room,
+ *                                                        acknowledgement
+ *
+ * There are two kinds, sync and api, that differ in names and codes: these
+ * stand in one table.
+ */
+
+
+/* What may be wrong with a request, whoever finds it. */
+
+typedef enum {
+    SYNC_FAULT_REQUEST = 0,     /* no name, or no data */
+    SYNC_FAULT_ROUTE,           /* the name is not one of a route */
+    SYNC_FAULT_CALLBACK,
+    SYNC_FAULT_RECEIVER,        /* missing */
+    SYNC_FAULT_FOUND,           /* no such route */
+    SYNC_FAULT_ALLOWED,         /* a receiver that is not allowed */
+    SYNC_FAULT_MEMBER,          /* not a member of the room */
+    SYNC_FAULT_BUSY,            /* too many hooks */
+    SYNC_FAULT_FAILED,          /* the app has not answered in full */
+    SYNC_FAULT_ANSWER,          /* what it answered is no answer */
+    SYNC_FAULT_NOBODY,          /* nobody to hear it */
+    SYNC_FAULT_BROKER,          /* the message could not be kept */
+    SYNC_FAULT_MAX
+} sync_fault_e;
+
+
+typedef struct {
+    sync_str_t                code;
+    ngx_uint_t                status;   /* of HTTP */
+} sync_asker_fault_t;
+
+
+typedef struct {
+    sync_str_t                prefix;   /* of its routes; the hook's "kind" */
+    sync_hook_event_e         hook;
+    const char               *answer;   /* the events that the asker hears */
+    const char               *chunk;
+    sync_asker_fault_t        faults[SYNC_FAULT_MAX];
+} sync_asker_kind_t;
+
+
+extern const sync_asker_kind_t  sync_asker_sync;
+extern const sync_asker_kind_t  sync_asker_api;
+
+
+/*
+ * On the stack while its checks run, and copied into its call's pool while
+ * the app thinks.
+ */
+
+typedef struct {
+    const sync_asker_kind_t  *kind;
+    sync_settings_t          *settings;
+    sync_client_t            *client;   /* NULL: gone, or elsewhere */
+    sync_name_route_t         route;
+    sync_str_t                receiver;
+    sync_str_t                index;    /* empty: not to be answered */
+    sync_str_t                data;     /* the client's bytes */
+    u_char                    id[SYNC_ID_LEN];  /* the sender's */
+    unsigned                  all:1;    /* every client is meant */
+    unsigned                  self:1;   /* the sender alone is meant */
+    unsigned                  ignore_self:1;
+} sync_request_t;
+
+
+/*
+ * Copies what is needed once the app has answered; not the data.  Returns
+ * SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_asker_copy(sync_request_t *to, sync_request_t *from,
+    ngx_pool_t *pool);
+
+/*
+ * Tells the asker the name by which the request can be cancelled.  The
+ * client may be closed by that, and the call be gone with it.
+ */
+void sync_asker_progress(sync_request_t *rq, sync_call_t *call);
+
+/*
+ * Begins the answer, ["sync-7", for one argument and "]" to follow.  An
+ * asker that gave no index is not answered: look at rq->index first.
+ */
+void sync_asker_write_event(sync_writer_t *w, sync_request_t *rq);
+
+/*
+ * Sends what was written, wherever the client is now.  The client may be
+ * closed by that.
+ */
+void sync_asker_send(sync_request_t *rq, sync_writer_t *w);
+
+/* Answers with an error. */
+void sync_asker_error(sync_request_t *rq, sync_reply_error_t *e);
+void sync_asker_fault(sync_request_t *rq, sync_fault_e fault);
+
+
+#endif /* _SYNC_ASKER_H_INCLUDED_ */
