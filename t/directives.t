@@ -47,6 +47,8 @@ my $events = '"server", "api", "connect", "join", "leave", or '
 	. '"disconnect"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
+my $sources = '"cookie:name", "header:name", "query:name", or '
+	. '"auth:name"';
 my $times = 'two times from 50ms to 1d: the interval and the '
 	. 'timeout';
 my $pattern = q(a room's name of 1 to 256 bytes, or the beginning )
@@ -106,6 +108,12 @@ my @bad = (
 	[ 'sync_receiver any on',          'on', '"all=on" or "all=off"' ],
 	[ 'sync_receiver any all=yes',     'all=yes', '"all=on" or "all=off"' ],
 
+	[ 'sync_session on',               'on', '"off"' ],
+	[ 'sync_session off ttl=1h',       'ttl=1h', 'left out after "off"' ],
+	[ 'sync_token token',              'token', $sources ],
+	[ 'sync_token cookie:',            'cookie:', $sources ],
+	[ 'sync_token cookie:a body:b',    'body:b', $sources ],
+
 	[ 'sync_ping 25x 20s',             '25x', $times ],
 	[ 'sync_ping 25s 0',               '0', $times ],
 	[ 'sync_ping 49ms 20s',            '49ms', $times ],
@@ -150,7 +158,8 @@ my @twice = (
 	'sync_zone zone=other:8m', 'sync_drain 1s', 'sync status',
 	'sync_hook join /a', 'sync_allow_origin *', 'sync_receiver any',
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
-	'sync_queue 1m', 'sync_compression off',
+	'sync_queue 1m', 'sync_compression off', 'sync_session off',
+	'sync_token cookie:a',
 );
 
 my @wrong = (
@@ -184,6 +193,8 @@ EOC
     sync_hook disconnect /hook on_error=deny;
     sync_allow_origin *;
     sync_receiver any all=on;
+    sync_session off;
+    sync_token cookie:a header:Authorization query:b auth:c;
     sync_ping 50ms 1d;
     sync_max_message 1;
     sync_max_rooms 65535;

@@ -73,13 +73,7 @@ static ngx_int_t ngx_http_sync_parse(ngx_http_sync_bounds_t *b,
 static ngx_int_t ngx_http_sync_parse_size(ngx_str_t *value);
 static ngx_int_t ngx_http_sync_parse_msec(ngx_str_t *value);
 static ngx_int_t ngx_http_sync_parse_number(ngx_str_t *value);
-static ngx_uint_t ngx_http_sync_is(ngx_str_t *value, const char *name);
-static ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
-    ngx_str_t *rest);
-static char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const char *allowed);
-static char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const char *allowed);
+
 
 static ngx_http_sync_bounds_t  ngx_http_sync_message_bounds = {
     ngx_http_sync_parse_size, 1, 64 * 1024 * 1024,
@@ -204,6 +198,20 @@ ngx_command_t  ngx_http_sync_commands[] = {
     { ngx_string("sync_hook"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE23,
       ngx_http_sync_hook,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sync_session"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_sync_session,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sync_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_sync_token,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -829,7 +837,7 @@ ngx_http_sync_parse_number(ngx_str_t *value)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_sync_is(ngx_str_t *value, const char *name)
 {
     return value->len == ngx_strlen(name)
@@ -839,7 +847,7 @@ ngx_http_sync_is(ngx_str_t *value, const char *name)
 
 /* Whether the value starts with the prefix; *rest is what follows it. */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_sync_starts(ngx_str_t *value, const char *prefix, ngx_str_t *rest)
 {
     size_t  len;
@@ -857,7 +865,7 @@ ngx_http_sync_starts(ngx_str_t *value, const char *prefix, ngx_str_t *rest)
 }
 
 
-static char *
+char *
 ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
     const char *allowed)
 {
@@ -869,7 +877,7 @@ ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
 }
 
 
-static char *
+char *
 ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *allowed)
 {

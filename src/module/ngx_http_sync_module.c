@@ -271,6 +271,8 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
      *     slcf->settings.client.ctx = NULL;
      *     slcf->settings.main = NULL;
      *     slcf->settings.hooks = { { { 0, NULL }, 0 } };
+     *     slcf->settings.session = NULL;
+     *     slcf->settings.tokens = NULL;
      *     slcf->origins = NULL;
      *     slcf->handler = NULL;
      */
@@ -360,7 +362,7 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = conf->handler;
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_sync_merge_session(cf, prev, conf);
 }
 
 

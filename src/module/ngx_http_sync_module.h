@@ -84,6 +84,25 @@ ngx_int_t ngx_http_sync_not_allowed(ngx_http_request_t *r,
 /* The first header of the request with this name in lower case, or NULL. */
 ngx_str_t *ngx_http_sync_header_in(ngx_http_request_t *r, const char *name);
 
+/* Setters of sync_session and sync_token. */
+char *ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_sync_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* Inherits both; NGX_CONF_OK, or NGX_CONF_ERROR with the log written. */
+char *ngx_http_sync_merge_session(ngx_conf_t *cf,
+    ngx_http_sync_loc_conf_t *prev, ngx_http_sync_loc_conf_t *conf);
+
+/* Whether a value is this; starts with this, and what then follows. */
+ngx_uint_t ngx_http_sync_is(ngx_str_t *value, const char *name);
+ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
+    ngx_str_t *rest);
+
+/* They say what is allowed, and return NGX_CONF_ERROR. */
+char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const char *allowed);
+char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const char *allowed);
+
 ngx_http_sync_origins_t *ngx_http_sync_origins_create(ngx_conf_t *cf);
 
 /*

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sync_call.h>
+#include <sync_session.h>
 #include <sync_random.h>
 
 
@@ -305,6 +306,7 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     size_t           len;
     u_char          *p;
     ngx_uint_t       i, n;
+    sync_str_t       json, token;
     ngx_keyval_t     headers[SYNC_CALL_HEADERS];
     u_char           text[NGX_SOCKADDR_STRLEN];
 
@@ -320,16 +322,38 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_registry_print_id(text, id);
     sync_write(w, text, SYNC_ID_TEXT);
 
-    /* no sessions yet: a user is what the client says */
+    sync_write_byte(w, '"');
 
     if (user->len) {
-        sync_write_literal(w, "\",\"userId\":");
+        sync_write_literal(w, ",\"userId\":");
         sync_json_write_str(w, user);
-        sync_write_literal(w, ",\"user\":null,\"token\":null,\"ip\":\"");
+    }
+
+    sync_write_literal(w, ",\"user\":");
+
+    if (call->client && sync_session_get(call->client, &json) == SYNC_OK) {
+        sync_write_str(w, &json);
 
     } else {
-        sync_write_literal(w, "\",\"user\":null,\"token\":null,\"ip\":\"");
+        sync_write_literal(w, "null");
     }
+
+    sync_write_literal(w, ",\"token\":");
+
+    token.len = 0;
+
+    if (call->client) {
+        sync_session_token(call->client, &token);
+    }
+
+    if (token.len) {
+        sync_json_write_str(w, &token);
+
+    } else {
+        sync_write_literal(w, "null");
+    }
+
+    sync_write_literal(w, ",\"ip\":\"");
 
     if (r) {
         sync_json_write_escaped(w, r->connection->addr_text.data,

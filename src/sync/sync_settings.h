@@ -62,6 +62,43 @@ typedef struct {
 } sync_hook_conf_t;
 
 
+/* sync_session */
+
+typedef enum {
+    SYNC_SESSION_OFF = 0,
+    SYNC_SESSION_MEMORY,        /* in the zone, by control */
+    SYNC_SESSION_REDIS,         /* in Redis, by the app */
+    SYNC_SESSION_HOOK           /* the app is asked */
+} sync_session_kind_e;
+
+
+typedef struct {
+    sync_session_kind_e     kind;
+    sync_str_t              key[2];     /* of Redis: around the token */
+    sync_str_t              users[2];   /* around the user; or empty */
+    ngx_str_t               uri;        /* of the hook */
+    uint32_t                realm;      /* tokens of one are not another's */
+    ngx_uint_t              ttl;        /* s */
+    ngx_uint_t              per_user;   /* sessions; 0: any number */
+} sync_session_conf_t;
+
+
+/* sync_token */
+
+typedef enum {
+    SYNC_TOKEN_COOKIE = 0,
+    SYNC_TOKEN_HEADER,
+    SYNC_TOKEN_QUERY,
+    SYNC_TOKEN_AUTH             /* what the client says when it connects */
+} sync_token_source_e;
+
+
+typedef struct {
+    sync_token_source_e     source;
+    sync_str_t              name;
+} sync_token_conf_t;
+
+
 /* http{} */
 
 typedef struct {
@@ -78,6 +115,8 @@ typedef struct {
     sync_client_conf_t      client;
     sync_main_settings_t   *main;
     sync_hook_conf_t        hooks[SYNC_HOOK_MAX];
+    sync_session_conf_t    *session;
+    ngx_array_t            *tokens;     /* of sync_token_conf_t, or NULL */
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */
