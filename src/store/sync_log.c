@@ -42,7 +42,7 @@ sync_log_entry_size(sync_message_t *m)
     size_t  size;
 
     size = sizeof(sync_entry_t) + m->json.len + m->subject.len
-           + (size_t) m->nexcept * SYNC_ID_LEN;
+           + (size_t) m->nexcept * SYNC_ID_LEN + m->extra.len;
 
     return ngx_align(size, SYNC_ENTRY_ALIGN);
 }
@@ -190,7 +190,13 @@ sync_log_write(sync_log_t *log, sync_entry_t *e, sync_message_t *m,
         p = ngx_cpymem(p, m->except, (size_t) m->nexcept * SYNC_ID_LEN);
     }
 
-    ngx_memzero(p, (u_char *) e + size - p);
+    if (m->extra.len) {
+        p = ngx_cpymem(p, m->extra.data, m->extra.len);
+    }
+
+    e->pad = (u_char *) e + size - p;
+
+    ngx_memzero(p, e->pad);
 }
 
 

@@ -49,9 +49,10 @@ typedef enum {
 
 
 /*
- * What follows an entry's header: json, subject, then the ids of clients
- * that must not get it (SYNC_ID_LEN bytes each).  size is the whole, a
- * multiple of SYNC_ENTRY_ALIGN.
+ * What follows an entry's header: json, subject, the ids of clients that must
+ * not get it (SYNC_ID_LEN bytes each), then the extra: what those who deliver
+ * it need to know besides, and no client is sent as it is.  size is the whole,
+ * a multiple of SYNC_ENTRY_ALIGN.
  */
 
 typedef struct {                /* in the zone, 48 bytes */
@@ -64,7 +65,8 @@ typedef struct {                /* in the zone, 48 bytes */
     uint32_t             event_len;     /* of the quoted event name */
     uint16_t             subject_len;   /* the room meant, if not this one */
     uint16_t             nexcept;
-    uint8_t              kind;          /* sync_entry_kind_e */
+    uint8_t              kind:5;        /* sync_entry_kind_e */
+    uint8_t              pad:3;         /* bytes at the end that say nothing */
     uint8_t              flags;         /* the caller's */
     uint16_t             ack[3];        /* see sync_entry_ack() */
 } sync_entry_t;
@@ -73,6 +75,12 @@ typedef struct {                /* in the zone, 48 bytes */
 #define sync_entry_json(e)     ((u_char *) (e) + sizeof(sync_entry_t))
 #define sync_entry_subject(e)  (sync_entry_json(e) + (e)->len)
 #define sync_entry_except(e)   (sync_entry_subject(e) + (e)->subject_len)
+#define sync_entry_extra(e)                                                   \
+    (sync_entry_except(e) + (size_t) (e)->nexcept * SYNC_ID_LEN)
+
+#define sync_entry_extra_len(e)                                               \
+    ((size_t) ((u_char *) (e) + (e)->size - (e)->pad - sync_entry_extra(e)))
+
 /* the number by which clients are to acknowledge it, 48 bits; 0: not at all */
 
 #define sync_entry_ack(e)                                                     \
@@ -105,6 +113,7 @@ typedef struct {
     uint64_t             lsn;           /* 0: one above the top */
     uint32_t             nonce;         /* random */
     uint64_t             ack;           /* 48 bits; 0: none is asked for */
+    sync_str_t           extra;         /* for those who deliver it */
 } sync_message_t;
 
 

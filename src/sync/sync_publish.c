@@ -116,6 +116,7 @@ sync_publish_message(sync_message_t *m, sync_saying_t *s)
     m->kind = SYNC_ENTRY_MESSAGE;
     m->flags = s->flags;
     m->ack = s->ack;
+    m->extra = s->extra;
     m->time = (uint64_t) tp->sec * 1000 + tp->msec;
     m->nonce = (uint32_t) ngx_random();
 }

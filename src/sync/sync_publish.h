@@ -27,6 +27,7 @@ typedef struct {
     ngx_uint_t           nexcept;       /* at most SYNC_EXCEPT_MAX */
     uint8_t              flags;         /* SYNC_FRAME_* */
     uint64_t             ack;           /* 48 bits; 0: none is asked for */
+    sync_str_t           extra;         /* for those who deliver it */
 } sync_saying_t;
 
 

@@ -201,12 +201,14 @@ test_append(void)
     m.subject.len = 6;
     m.except = (u_char *) "0123456789abcdefABCDEFGHIJKLMNOP";
     m.nexcept = 2;
+    m.extra.data = (u_char *) "{\"route\":1}";
+    m.extra.len = 11;
     m.kind = SYNC_ENTRY_PATTERN;
     m.flags = 5;
     m.time = 123456789;
     m.nonce = 77;
 
-    is_int(sync_log_entry_size(&m), 48 + 7 + 6 + 32 + 3, "size of an entry");
+    is_int(sync_log_entry_size(&m), 48 + 7 + 6 + 32 + 11, "size of an entry");
     is_int(sync_log_append_locked(&z, &tested, &m), SYNC_OK, "appended");
     is_int(m.lsn, 1, "the first LSN");
 
@@ -220,6 +222,8 @@ test_append(void)
            "its subject");
     is_mem(sync_entry_except(e), e->nexcept * SYNC_ID_LEN, m.except, 32,
            "its exceptions");
+    is_mem(sync_entry_extra(e), sync_entry_extra_len(e), "{\"route\":1}", 11,
+           "its extra");
     ok(e->kind == SYNC_ENTRY_PATTERN && e->flags == 5 && e->event_len == 3
        && e->time == 123456789 && e->nonce == 77 && e->prev == 0,
        "its header");
