@@ -92,5 +92,11 @@ ngx_int_t sync_fanout_reserve(sync_audience_t *a);
 
 void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
 
+/* The client's row in a room; NULL if it is no member. */
+sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
+
+/* The row of a client that has a seat. */
+sync_member_t *sync_fanout_membership(sync_audience_t *a, sync_client_t *c);
+
 
 #endif /* _SYNC_AUDIENCE_H_INCLUDED_ */

@@ -8,9 +8,9 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_audience.h>
+#include <sync_deliver.h>
 #include <sync_fanout.h>
 #include <sync_wake.h>
-#include <sync_ws.h>
 #include <sync_name.h>
 
 
@@ -23,11 +23,8 @@ static void sync_fanout_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t sync_fanout_compare(sync_str_t *s1, sync_str_t *s2);
 static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
-static sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
-static sync_member_t *sync_fanout_membership(sync_audience_t *a,
-    sync_client_t *c);
 static void sync_fanout_go_on(void);
 static ngx_int_t sync_fanout_grow(size_t need);
 static void sync_fanout_begin(sync_audience_t *a);
@@ -37,12 +34,6 @@ static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
 static ngx_int_t sync_fanout_keep(sync_audience_t *a);
 static void sync_fanout_release(sync_audience_t *a);
 static void sync_fanout_end(sync_audience_t *a);
-static void sync_fanout_deliver(sync_audience_t *a, sync_client_t *c);
-static ngx_uint_t sync_fanout_wants(sync_audience_t *a, sync_client_t *c,
-    sync_entry_t *e);
-static ngx_int_t sync_fanout_queue(sync_audience_t *a, sync_client_t *c,
-    uint32_t from, uint32_t to);
-static sync_run_t *sync_fanout_run(sync_audience_t *a, sync_client_t *c);
 
 
 sync_fanout_worker_t  sync_fanout_worker;
@@ -262,7 +253,7 @@ sync_fanout_rooms(sync_client_t *c, sync_str_t *names, ngx_uint_t n)
 
 /* The links are this worker's own: no lock is needed to read them. */
 
-static sync_member_t *
+sync_member_t *
 sync_fanout_member(sync_client_t *c, sync_str_t *name)
 {
     sync_member_t  *m;
@@ -465,9 +456,7 @@ sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from)
 }
 
 
-/* The row of a client that has a seat. */
-
-static sync_member_t *
+sync_member_t *
 sync_fanout_membership(sync_audience_t *a, sync_client_t *c)
 {
     sync_member_t  *m;
@@ -810,7 +799,7 @@ sync_fanout_serve(sync_audience_t *a, ngx_uint_t n)
             __builtin_prefetch(a->seats[a->next + SYNC_FANOUT_AHEAD]);
         }
 
-        sync_fanout_deliver(a, a->seats[a->next++]);
+        sync_deliver(a, a->batch, a->seats[a->next++]);
         served++;
     }
 
@@ -912,171 +901,4 @@ sync_fanout_end(sync_audience_t *a)
 
     a->batch = NULL;
     a->next = 0;
-}
-
-
-static void
-sync_fanout_deliver(sync_audience_t *a, sync_client_t *c)
-{
-    uint32_t        i, from;
-    uint64_t        start;
-    sync_entry_t   *e;
-    sync_batch_t   *b;
-
-    b = a->batch;
-    from = 0;
-
-    e = (sync_entry_t *) b->entries;
-
-    if (a->late > b->first) {
-
-        /* some joined late: what was said before is not for them */
-
-        start = sync_fanout_membership(a, c)->start;
-
-        while (from < b->n && e->lsn <= start) {
-            e = sync_entry_next(e);
-            from++;
-        }
-    }
-
-    if (!b->choosy) {
-        if (from < b->n) {
-            (void) sync_fanout_queue(a, c, from, b->n);
-        }
-
-        return;
-    }
-
-    for (i = from; i < b->n; i++) {
-
-        if (!sync_fanout_wants(a, c, e)) {
-
-            if (from < i && sync_fanout_queue(a, c, from, i) != SYNC_OK) {
-                return;
-            }
-
-            from = i + 1;
-        }
-
-        e = sync_entry_next(e);
-    }
-
-    if (from < b->n) {
-        (void) sync_fanout_queue(a, c, from, b->n);
-    }
-}
-
-
-static ngx_uint_t
-sync_fanout_wants(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
-{
-    u_char      *id;
-    ngx_uint_t   i;
-    sync_str_t   name;
-
-    id = sync_entry_except(e);
-
-    for (i = 0; i < e->nexcept; i++) {
-        if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
-            return 0;
-        }
-
-        id += SYNC_ID_LEN;
-    }
-
-    switch (e->kind) {
-
-    case SYNC_ENTRY_PATTERN:
-        return c->mark == sync_fanout_worker.mark;
-
-    case SYNC_ENTRY_MESSAGE:
-
-        if (e->subject_len == 0) {
-            return 1;
-        }
-
-        /* a member of the room itself has it from there */
-
-        name.data = sync_entry_subject(e);
-        name.len = e->subject_len;
-
-        return sync_fanout_member(c, &name) == NULL;
-
-    default: /* SYNC_ENTRY_ALL */
-        return 1;
-    }
-}
-
-
-/*
- * Queues messages [from, to) of the batch.  Returns SYNC_OK, or SYNC_ERROR
- * if the client is no more.
- */
-
-static ngx_int_t
-sync_fanout_queue(sync_audience_t *a, sync_client_t *c, uint32_t from,
-    uint32_t to)
-{
-    uint32_t      pos, last;
-    ngx_int_t     rc;
-    sync_run_t   *run;
-    sync_zone_t  *z;
-
-    z = sync_fanout_worker.zone;
-
-    run = sync_fanout_run(a, c);
-
-    if (run == NULL) {
-        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
-        return SYNC_ERROR;
-    }
-
-    pos = from ? run->ends[from - 1] : 0;
-    last = run->ends[to - 1];
-
-    rc = sync_client_queue(c, run, pos, last);
-
-    if (rc == SYNC_OK) {
-        sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
-        sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
-        return SYNC_OK;
-    }
-
-    if (rc != SYNC_BUSY) {
-        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
-        return SYNC_ERROR;
-    }
-
-    if (a->slow == SYNC_SLOW_DROP) {
-        sync_zone_count(z, SYNC_COUNT_DROPPED, to - from);
-        return SYNC_OK;
-    }
-
-    sync_zone_count(z, SYNC_COUNT_SLOW, 1);
-    sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
-
-    return SYNC_ERROR;
-}
-
-
-static sync_run_t *
-sync_fanout_run(sync_audience_t *a, sync_client_t *c)
-{
-    sync_run_t            **run;
-    sync_batch_t           *b;
-    sync_frame_deflate_t    deflate;
-
-    b = a->batch;
-    run = &b->runs[c->dialect];
-
-    if (*run == NULL) {
-        deflate.level = c->conf->level;
-        deflate.min = c->conf->min;
-
-        *run = sync_frame_entries(c->dialect, b->entries, b->len, b->n,
-                                  &a->name, 0, &deflate);
-    }
-
-    return *run;
 }

@@ -1,0 +1,185 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_deliver.h>
+#include <sync_ws.h>
+
+
+/*
+ *     batch --(wanted, not heard yet)--> parts of the dialect's run --> queue
+ */
+
+
+static ngx_uint_t sync_deliver_wants(sync_client_t *c, sync_entry_t *e);
+static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c, uint32_t from, uint32_t to);
+static sync_run_t *sync_deliver_run(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c);
+
+
+void
+sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
+{
+    uint32_t       i, from;
+    uint64_t       start;
+    sync_entry_t  *e;
+
+    from = 0;
+
+    e = (sync_entry_t *) b->entries;
+
+    if (a->late > b->first) {
+
+        /* some joined late: what was said before is not for them */
+
+        start = sync_fanout_membership(a, c)->start;
+
+        while (from < b->n && e->lsn <= start) {
+            e = sync_entry_next(e);
+            from++;
+        }
+    }
+
+    if (!b->choosy) {
+        if (from < b->n) {
+            (void) sync_deliver_queue(a, b, c, from, b->n);
+        }
+
+        return;
+    }
+
+    for (i = from; i < b->n; i++) {
+
+        if (!sync_deliver_wants(c, e)) {
+
+            if (from < i && sync_deliver_queue(a, b, c, from, i) != SYNC_OK) {
+                return;
+            }
+
+            from = i + 1;
+        }
+
+        e = sync_entry_next(e);
+    }
+
+    if (from < b->n) {
+        (void) sync_deliver_queue(a, b, c, from, b->n);
+    }
+}
+
+
+static ngx_uint_t
+sync_deliver_wants(sync_client_t *c, sync_entry_t *e)
+{
+    u_char      *id;
+    ngx_uint_t   i;
+    sync_str_t   name;
+
+    id = sync_entry_except(e);
+
+    for (i = 0; i < e->nexcept; i++) {
+        if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
+            return 0;
+        }
+
+        id += SYNC_ID_LEN;
+    }
+
+    switch (e->kind) {
+
+    case SYNC_ENTRY_PATTERN:
+        return c->mark == sync_fanout_worker.mark;
+
+    case SYNC_ENTRY_MESSAGE:
+
+        if (e->subject_len == 0) {
+            return 1;
+        }
+
+        /* a member of the room itself has it from there */
+
+        name.data = sync_entry_subject(e);
+        name.len = e->subject_len;
+
+        return sync_fanout_member(c, &name) == NULL;
+
+    default: /* SYNC_ENTRY_ALL */
+        return 1;
+    }
+}
+
+
+/*
+ * Queues messages [from, to) of the batch.  Returns SYNC_OK, or SYNC_ERROR
+ * if the client is no more.
+ */
+
+static ngx_int_t
+sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    uint32_t from, uint32_t to)
+{
+    uint32_t      pos, last;
+    ngx_int_t     rc;
+    sync_run_t   *run;
+    sync_zone_t  *z;
+
+    z = sync_fanout_worker.zone;
+
+    run = sync_deliver_run(a, b, c);
+
+    if (run == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return SYNC_ERROR;
+    }
+
+    pos = from ? run->ends[from - 1] : 0;
+    last = run->ends[to - 1];
+
+    rc = sync_client_queue(c, run, pos, last);
+
+    if (rc == SYNC_OK) {
+        sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
+        sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
+        return SYNC_OK;
+    }
+
+    if (rc != SYNC_BUSY) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return SYNC_ERROR;
+    }
+
+    if (a->slow == SYNC_SLOW_DROP) {
+        sync_zone_count(z, SYNC_COUNT_DROPPED, to - from);
+        return SYNC_OK;
+    }
+
+    sync_zone_count(z, SYNC_COUNT_SLOW, 1);
+    sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    return SYNC_ERROR;
+}
+
+
+static sync_run_t *
+sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
+{
+    sync_run_t            **run;
+    sync_frame_deflate_t    deflate;
+
+    run = &b->runs[c->dialect];
+
+    if (*run == NULL) {
+        deflate.level = c->conf->level;
+        deflate.min = c->conf->min;
+
+        *run = sync_frame_entries(c->dialect, b->entries, b->len, b->n,
+                                  &a->name, 0, &deflate);
+    }
+
+    return *run;
+}
