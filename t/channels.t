@@ -62,7 +62,7 @@ my $e = $es->recv;
 my $d = JSON::PP::decode_json($e->{data});
 ok(!defined $e->{event} && !defined $e->{id}, 'plain message');
 is_deeply([ @$d{qw/ channel data /} ], [ 'timer:u1', $data ], 'event stream');
-cmp_ok(abs($d->{timestamp} / 1000 - time()), '<', 10, 'timestamp');
+cmp_ok(abs($d->{timestamp} / 1000 - time()), '<', 60, 'timestamp');
 
 publish(room => 'timer:u1', event => 'tick "1"', data => 5);
 is_deeply($ws->recv_json, [ 'tick "1"', 5, { room => 'timer:u1' } ],
@@ -146,7 +146,7 @@ is($other->recv_text(0), undef, 'not heard elsewhere');
 # everybody
 
 $p = publish(all => JSON::PP::true, event => 'news', data => 5);
-is($_->recv_event('news', 2)->[1], 5, 'all: WebSocket')
+is($_->recv_event('news')->[1], 5, 'all: WebSocket')
 	for $wide, $two, $other;
 is(scalar(grep { my $e = $_->recv;
 	$e->{event} eq 'news' && JSON::PP::decode_json($e->{data})->{data} == 5 }

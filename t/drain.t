@@ -86,6 +86,6 @@ is($r->header('connection'), 'close', 'and its connection closed');
 is($client->wait_close, 1012, 'the client was let go');
 is_deeply([ $t->leaving ], [ $old ], 'the worker waits for its hook');
 $hook->go('answer');
-ok($t->wait_for(sub { !$t->leaving }, 10), 'and ends with it');
+ok($t->wait_for(sub { !$t->leaving }), 'and ends with it');
 
 is($t->http('GET', '/status')->json->{counters}{hooks}, 1, 'counted');

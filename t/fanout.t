@@ -75,7 +75,7 @@ my %room = map { (fileno $ws[$_]->sock) => $_ % $ROOMS } 0 .. $#ws;
 $_->send_json([ joinRoom => { group => 'room' . $room{fileno $_->sock},
 	responseIndex => 1 } ]) for @ws;
 
-Test::Sync::WS->pump(\@ws, \&hear, timeout => 20,
+Test::Sync::WS->pump(\@ws, \&hear, timeout => 60,
 	until => sub { keys %joined == @ws });
 is(keys %joined, $CLIENTS, 'all joined');
 
@@ -109,7 +109,7 @@ while ($sent < $MESSAGES) {
 			data => { n => $n }, responseIndex => $n } ]);
 	}
 
-	Test::Sync::WS->pump(\@ws, \&hear, timeout => 30, until => sub {
+	Test::Sync::WS->pump(\@ws, \&hear, timeout => 60, until => sub {
 		$acks == $syncs && $seen == $sent * $CLIENTS / $ROOMS });
 }
 

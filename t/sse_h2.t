@@ -97,7 +97,7 @@ is(data($es{a}), $large, 'one larger than our buffer and their frames');
 # we end one: the others go on
 
 disconnect($id{b});
-ok($es{b}->wait_eof(2), 'ended by us');
+ok($es{b}->wait_eof, 'ended by us');
 is($es{b}->recv, undef, 'no event');
 is($es{b}->error, undef, 'no RST_STREAM');
 ok($es{b}->complete, 'END_STREAM');
@@ -128,7 +128,7 @@ ok($head->complete, 'is the header alone');
 # the page comes behind the header
 
 my $put = $h2->get('/events', method => 'PUT');
-ok($t->wait_for(sub { $put->fill(time() + 0.02); return $put->complete }, 5),
+ok($t->wait_for(sub { $put->fill(time() + 0.02); return $put->complete }),
 	'PUT is refused');
 is($h2->get('/ws')->status, 400, 'no WebSocket over HTTP/2');
 
@@ -149,7 +149,7 @@ my $trickle = sub {
 
 # who was told "connected" is there, not who has the header
 
-$t->wait_for($trickle, 20);
+$t->wait_for($trickle, 60);
 publish('w', 'message', "$_-" . 'y' x 300) for 1 .. 20;
 $t->wait_for(sub { return $trickle->() == 21 }, 60);
 
@@ -181,7 +181,7 @@ $t->wait_for(sub {
 	publish('other', 'message', 'more');
 	data($other);
 	return $slow->eof;
-}, 10);
+});
 isnt($slow->error, undef, 'closed by RST_STREAM, as it takes no more');
 $small->disconnect;
 
@@ -199,12 +199,12 @@ cmp_ok(time() - $start, '>=', 2, 'takes its time');
 my $last = $h2->get('/events?channels=a');
 $last->recv_json;
 $t->reload;
-ok($last->wait_eof(10), 'ended by a reload');
+ok($last->wait_eof, 'ended by a reload');
 $last->next_event;
 cmp_ok($last->retry // 0, '>=', 1000, 'retry');
 ok($last->complete, 'in good order');
 $_->disconnect for $h2;
-ok($t->wait_for(sub { !$t->leaving }, 10), 'the old worker ends');
+ok($t->wait_for(sub { !$t->leaving }), 'the old worker ends');
 
 
 sub h2 {

@@ -46,7 +46,7 @@ http {
 
         location /ws      { sync websocket; }
         location /deflate { sync websocket; sync_compression on; }
-        location /pinged  { sync websocket; sync_ping 300ms 300ms; }
+        location /pinged  { sync websocket; sync_ping 300ms 1500ms; }
         location /events  { sync sse; }
         location /control { sync control; }
         location /status  { sync status; }
@@ -104,12 +104,12 @@ for my $version (@versions) {
 	$ws = $t->ws('/ws', @tls);
 	$id = $ws->recv_json->[1]{clientId};
 	disconnect($id);
-	is($ws->wait_close(2), 1000, 'closed by us');
+	is($ws->wait_close, 1000, 'closed by us');
 
 	$ws = $t->ws('/ws', @tls);
 	$ws->recv_json;
 	$ws->put($ws->frame(opcode => 3) . 'x' x 200000);
-	is($ws->wait_close(8), 1002, 'closed with unread input');
+	is($ws->wait_close, 1002, 'closed with unread input');
 
 	my @many = map { $t->ws('/ws', @tls) } 1 .. 4;
 	is(clients_become(4), 4, 'some more');
@@ -121,7 +121,14 @@ for my $version (@versions) {
 	my ($good, $silent) = map { $t->ws('/pinged', @tls, auto_pong => $_) }
 		1, 0;
 	$_->recv_json for $good, $silent;
-	$good->recv_json(1);
+
+	# which is read meanwhile, and so answers
+
+	$t->wait_for(sub {
+		$good->recv_json(0.1);
+		$silent->recv_json(0.1);
+		return $silent->close_code;
+	});
 	is($silent->wait_close, 1011, 'silent client');
 	$good->recv_json(0.1);
 	is($good->close_code, undef, 'the other stays');
@@ -153,7 +160,7 @@ for my $version (@versions) {
 	publish('s', 'q' x 100000);
 	is(length $es->recv_json(15)->{data}, 100000, 'large event');
 	disconnect($hello->{clientId});
-	ok($es->wait_eof(8), 'ended by us');
+	ok($es->wait_eof, 'ended by us');
 	$es->next_event;
 	ok($es->retry && $es->complete, 'in good order');
 	$es->disconnect;
@@ -188,15 +195,15 @@ is($curl->recv_json->{data}, 'x', 'event');
 my $ws = $t->ws('/ws', tls => 1);
 $ws->recv_json;
 $t->reload;
-is($ws->wait_close(8), 1012, 'reload');
-ok($curl->wait_eof(8), 'for all');
+is($ws->wait_close, 1012, 'reload');
+ok($curl->wait_eof, 'for all');
 $_->disconnect for $ws, $curl;
-ok($t->wait_for(sub { !$t->leaving }, 10), 'the old worker ends');
+ok($t->wait_for(sub { !$t->leaving }), 'the old worker ends');
 
 ok($t->wait_for(sub {
 	return $t->http('GET', '/stub', port => 1)->body
 		=~ /^Active connections: 1 /;
-}, 10), 'no connection is left');
+}), 'no connection is left');
 
 
 sub join_room {
@@ -221,6 +228,6 @@ sub clients_become {
 	my $clients = sub {
 		return $t->http('GET', '/status', port => 1)->json->{clients};
 	};
-	$t->wait_for(sub { $clients->() == $n }, 10);
+	$t->wait_for(sub { $clients->() == $n });
 	return $clients->();
 }

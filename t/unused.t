@@ -83,7 +83,12 @@ is(grep({ /sync/i } @{$with->{log}}), 0, 'not a word');
 
 $t->write_conf($conf =~ s/GLOBALS/globals('with')/er =~ s/SYNC/$used/r)->run;
 
-my ($helper) = grep { $_->[2] =~ /cache manager/ } $t->processes;
+# its title comes when it has set up its events, later than the workers', maybe
+
+my $helper = $t->wait_for(sub {
+	my ($p) = grep { $_->[2] =~ /cache manager/ } $t->processes;
+	return $p;
+}, 20);
 
 cmp_ok(grep({ /event/ } @{files($t->master)}), '>=', 32,
 	'the master has eventfds');

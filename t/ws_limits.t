@@ -44,7 +44,7 @@ http {
         location /ws      { sync websocket; }
         location /large   { sync websocket; sync_max_message 8m; }
         location /small   { sync websocket; sync_queue 64k; }
-        location /pinged  { sync websocket; sync_ping 500ms 500ms; }
+        location /pinged  { sync websocket; sync_ping 500ms 2s; }
         location /control { sync control; }
         location /status  { sync status; }
         location /stub    { stub_status; }
@@ -133,7 +133,7 @@ $ws->send_ping('the last');
 
 my ($pongs, $last) = (0, '');
 
-while (my $f = $ws->recv_frame(2)) {
+while (my $f = $ws->recv_frame) {
 	$pongs++;
 	$last = $f->{payload};
 	last if $last eq 'the last';
@@ -167,7 +167,7 @@ my $closed = $t->wait_for(sub {
 is($closed, 1, 'slow client is counted');
 cmp_ok(queued(), '<', 65536 + 60000, 'and its queue was bounded');
 my $active = active();
-ok($t->wait_for(sub { active() == $active - 1 }, 10), 'and it is let go');
+ok($t->wait_for(sub { active() == $active - 1 }), 'and it is let go');
 is($fast->recv_json(0.1), undef, 'the fast one has had all');
 $slow->disconnect;
 
@@ -178,7 +178,7 @@ $ws->recv_json;
 my $ask = join '', map { $ws->frame(payload => '["getJoinedRooms",'
 	. '{"responseIndex":1}]') } 1 .. 1000;
 my $end = time() + 30 * $Test::Sync::SLOW;
-1 while time() < $end && $ws->put($ask, 1) && count('slow') < 2;
+1 while time() < $end && $ws->put($ask) && count('slow') < 2;
 is(count('slow'), 2, 'a peer that asks and does not read');
 $ws->disconnect;
 
@@ -191,7 +191,9 @@ $_->recv_json for $good, $busy, $silent;
 my $start = time();
 my ($gone, $ended);
 
-while (time() - $start < 3 * $Test::Sync::SLOW) {
+while (time() - $start < 20 * $Test::Sync::SLOW
+	&& (!$gone || $good->pings < 4))
+{
 	$good->recv_text(0.05);
 	$busy->recv_text(0.05);
 	$busy->send_text('["getJoinedRooms",{"responseIndex":1}]');
@@ -201,8 +203,8 @@ while (time() - $start < 3 * $Test::Sync::SLOW) {
 }
 
 is($gone, 1011, 'silent client is closed');
-cmp_ok($ended, '>=', 0.9, 'after a ping and the time to answer it');
-cmp_ok($ended, '<', 2 * $Test::Sync::SLOW, 'but not much later');
+cmp_ok($ended, '>=', 2.4, 'after a ping and the time to answer it');
+cmp_ok($ended, '<', 10 * $Test::Sync::SLOW, 'but not much later');
 is($silent->close_reason, 'ping timeout', 'with the reason');
 is($silent->pings, 1, 'after one ping');
 is(count('timeouts'), 1, 'counted');
@@ -221,10 +223,10 @@ $start = time();
 
 for my $byte (@bytes) {
 	$ws->put($byte);
-	$ws->fill(time() + 2 / @bytes);
+	$ws->fill(time() + 3 / @bytes);
 }
 
-cmp_ok(time() - $start, '>', 1.5, 'a slow message');
+cmp_ok(time() - $start, '>', 2.6, 'a slow message');
 ok($ws->recv_event('joinRoom-1'), 'is a message all the same');
 $ws->disconnect;
 
@@ -294,7 +296,7 @@ sub flood {
 		select undef, undef, undef, 0.05;
 	}
 
-	cmp_ok($worst, '<', 1 * $Test::Sync::SLOW, "other client, flood of $name");
+	cmp_ok($worst, '<', 5 * $Test::Sync::SLOW, "other client, flood of $name");
 
 	is(waitpid($pid, POSIX::WNOHANG()), 0, "flood of $name is still on");
 	kill 'KILL', $pid;

@@ -383,12 +383,12 @@ sub processes {
 }
 
 # Calls a function until it returns true, and returns that; or false when the
-# timeout, 5 s if not given, is over.
+# timeout, 20 s if not given, is over.
 
 sub wait_for {
 	my ($self, $sub, $timeout) = @_;
 
-	my $end = time() + ($timeout || 5) * $SLOW;
+	my $end = time() + ($timeout || 20) * $SLOW;
 
 	while (1) {
 		my $r = $sub->();

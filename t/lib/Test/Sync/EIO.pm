@@ -97,7 +97,7 @@ sub get {
 sub recv {
 	my ($self, $timeout) = @_;
 
-	my $end = time() + ($timeout // 5) * $Test::Sync::SLOW;
+	my $end = time() + ($timeout // 20) * $Test::Sync::SLOW;
 
 	while (!@{$self->{packets}}) {
 		my $left = ($end - time()) / $Test::Sync::SLOW;

@@ -121,7 +121,7 @@ sub requests {
 sub wait_requests {
 	my ($self, $n, $re, $timeout) = @_;
 
-	my $end = time() + ($timeout // 5) * $Test::Sync::SLOW;
+	my $end = time() + ($timeout // 20) * $Test::Sync::SLOW;
 
 	while (1) {
 		my @all = $self->requests($re);
@@ -137,7 +137,7 @@ sub wait_requests {
 sub wait_gone {
 	my ($self, $n, $timeout) = @_;
 
-	my $end = time() + ($timeout // 5) * $Test::Sync::SLOW;
+	my $end = time() + ($timeout // 20) * $Test::Sync::SLOW;
 
 	while (1) {
 		return 1 if grep { ($_->{gone} // 0) == $n } $self->_read;

@@ -3,7 +3,8 @@ package Test::Sync::Peer;
 # Copyright (C) sync for nginx
 
 # One connection to nginx, as bytes.  The socket does not block; whatever waits
-# takes a timeout in seconds, 5 if none is given.
+# takes a timeout in seconds, 20 if none is given: one that is for what must not
+# come is to be given.
 #
 # Options of new(): port, host (127.0.0.1), rcvbuf (bytes, for a peer that does
 # not read), tls (through "openssl s_client").
@@ -18,7 +19,7 @@ use POSIX ();
 use Socket qw/ :DEFAULT IPPROTO_TCP TCP_NODELAY /;
 use Time::HiRes qw/ time /;
 
-my $TIMEOUT = 5;
+my $TIMEOUT = 20;
 
 sub new {
 	my ($class, %o) = @_;
