@@ -104,6 +104,8 @@ my @bad = (
 	[ 'sync_allow_origin http://u@a',  'http://u@a', $origins ],
 	[ 'sync_allow_origin same any',    'any', $origins ],
 
+	[ 'sync_routes ""',                '', 'a file or "off"' ],
+
 	[ 'sync_receiver all',             'all', '"member" or "any"' ],
 	[ 'sync_receiver any on',          'on', '"all=on" or "all=off"' ],
 	[ 'sync_receiver any all=yes',     'all=yes', '"all=on" or "all=off"' ],
@@ -159,7 +161,7 @@ my @twice = (
 	'sync_hook join /a', 'sync_allow_origin *', 'sync_receiver any',
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
-	'sync_token cookie:a',
+	'sync_token cookie:a', 'sync_routes off',
 );
 
 my @wrong = (

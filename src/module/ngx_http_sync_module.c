@@ -215,6 +215,7 @@ ngx_http_sync_create_main_conf(ngx_conf_t *cf)
      *     smcf->settings.rule = { 0 };     open, close
      *     smcf->size = 0;
      *     smcf->file = { 0, NULL };
+     *     smcf->manifests = NULL;
      *     smcf->hooks = 0;
      */
 
@@ -284,6 +285,7 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
     slcf->settings.client.compression = NGX_CONF_UNSET;
     slcf->settings.client.level = NGX_CONF_UNSET;
     slcf->settings.client.min = NGX_CONF_UNSET_SIZE;
+    slcf->settings.manifest = NGX_CONF_UNSET_PTR;
     slcf->settings.receiver_any = NGX_CONF_UNSET;
     slcf->settings.receiver_all = NGX_CONF_UNSET;
     slcf->settings.max_rooms = NGX_CONF_UNSET_UINT;
@@ -317,6 +319,7 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(s->client.compression, ps->client.compression, 0);
     ngx_conf_merge_value(s->client.level, ps->client.level, 6);
     ngx_conf_merge_size_value(s->client.min, ps->client.min, 256);
+    ngx_conf_merge_ptr_value(s->manifest, ps->manifest, NULL);
     ngx_conf_merge_value(s->receiver_any, ps->receiver_any, 0);
     ngx_conf_merge_value(s->receiver_all, ps->receiver_all, 0);
     ngx_conf_merge_uint_value(s->max_rooms, ps->max_rooms, 50);

@@ -37,12 +37,21 @@ typedef struct {
 } ngx_http_sync_origins_t;
 
 
+/* A file that "sync_routes" named, read once. */
+
+typedef struct {
+    ngx_str_t                file;
+    sync_manifest_t         *manifest;
+} ngx_http_sync_manifest_t;
+
+
 typedef struct {
     sync_main_settings_t     settings;
     size_t                   size;      /* of the zone, bytes */
     u_char                   etag[2][NGX_HTTP_SYNC_ETAG_LEN];
     ngx_str_t                file;      /* of the first "sync" */
     ngx_uint_t               line;
+    ngx_array_t             *manifests; /* of ngx_http_sync_manifest_t */
     unsigned                 hooks:1;   /* there is a "sync_hook" */
 } ngx_http_sync_main_conf_t;
 
@@ -125,6 +134,9 @@ extern const u_char  ngx_http_sync_page[];
 extern const size_t  ngx_http_sync_page_len;
 
 ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
+
+/* Setters of what stands before the app. */
+char *ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 extern ngx_command_t  ngx_http_sync_commands[];

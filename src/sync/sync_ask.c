@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_ask.h>
+#include <sync_route.h>
 #include <sync_answer.h>
 
 
@@ -30,7 +31,11 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
     sync_writer_t    w;
     sync_request_t  *copy;
 
-    if (rq->settings->hooks[rq->kind->hook].uri.len == 0) {
+    if (rq->declared->uri.len) {
+        call->uri = rq->declared->uri;
+    }
+
+    if (call->uri.len == 0 || !rq->declared->server) {
 
         /* nobody to ask: the message goes out as it is */
 

@@ -73,6 +73,7 @@ typedef struct {
     sync_settings_t          *settings;
     sync_client_t            *client;   /* NULL: gone, or elsewhere */
     sync_name_route_t         route;
+    sync_route_t             *declared; /* what the app says of the route */
     sync_str_t                receiver;
     sync_str_t                index;    /* empty: not to be answered */
     sync_str_t                data;     /* the client's bytes */

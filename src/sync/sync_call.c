@@ -82,7 +82,9 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
         }
     }
 
-    if (i == SYNC_HOOK_MAX) {
+    /* a manifest may have hooks of its own */
+
+    if (i == SYNC_HOOK_MAX && sync_settings(c)->manifest == NULL) {
         return SYNC_OK;
     }
 
@@ -258,6 +260,7 @@ sync_call_create(sync_client_t *c, sync_settings_t *s,
     call->pool = pool;
     call->settings = s;
     call->event = event;
+    call->uri = s->hooks[event].uri;
     call->done = done;
     call->last = &call->answer;
 
@@ -395,7 +398,7 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     ngx_memzero(&args, sizeof(sync_hook_args_t));
 
     args.ctx = call->settings->client.ctx;
-    args.uri = call->settings->hooks[call->event].uri;
+    args.uri = call->uri;
     args.body.data = body->data;
     args.body.len = body->len;
 
@@ -568,7 +571,7 @@ sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result)
 
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "hook \"%V\" %s, status %ui",
-                      &call->settings->hooks[call->event].uri,
+                      &call->uri,
                       rc == SYNC_CALL_INVALID ? "answered no JSON object"
                       : result == SYNC_HOOK_CUT ? "was cut short" : "failed",
                       call->status);

@@ -53,6 +53,7 @@ struct sync_call_s {
     ngx_pool_t              *pool;      /* the call's; gone after done() */
     void                    *opaque;    /* the asker's */
     sync_hook_event_e        event;
+    ngx_str_t                uri;       /* the event's; or a route's own */
     unsigned                 outlive:1;
     unsigned                 linked:1;  /* in the client's queue */
     unsigned                 broken:1;  /* a piece of the answer was lost */

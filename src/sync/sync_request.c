@@ -9,6 +9,7 @@
 #include <sync_request.h>
 #include <sync_ask.h>
 #include <sync_fanout.h>
+#include <sync_gate.h>
 #include <sync_join.h>
 
 
@@ -34,10 +35,13 @@ static ngx_int_t sync_request_route(sync_request_t *rq, sync_json_t *name,
     u_char *buf);
 static ngx_int_t sync_request_receiver(sync_request_t *rq, sync_json_t *arg,
     u_char *buf);
-static void sync_request_serve(sync_request_t *rq);
-static ngx_int_t sync_request_check(sync_request_t *rq, sync_fault_e *fault);
+static void sync_request_serve(sync_request_t *rq, sync_str_t *name);
+static ngx_int_t sync_request_check(sync_request_t *rq, sync_str_t *name,
+    sync_reply_error_t *e);
 static ngx_int_t sync_request_check_receiver(sync_request_t *rq,
-    sync_fault_e *fault);
+    sync_reply_error_t *e);
+static ngx_int_t sync_request_refuse(sync_request_t *rq,
+    sync_reply_error_t *e, sync_fault_e fault);
 
 
 static sync_request_event_t  sync_request_events[] = {
@@ -121,7 +125,7 @@ sync_request_invalid(sync_client_t *c)
 static void
 sync_request_sync(sync_client_t *c, sync_json_t *arg)
 {
-    sync_json_t          v;
+    sync_json_t          v, name;
     sync_request_t       rq;
     sync_reply_error_t   e;
     u_char               index[SYNC_INDEX_MAX];
@@ -152,14 +156,14 @@ sync_request_sync(sync_client_t *c, sync_json_t *arg)
 
     rq.data = v.raw;
 
-    if (sync_json_get(&v, arg, "name") != SYNC_OK
-        || v.type != SYNC_JSON_STRING)
+    if (sync_json_get(&name, arg, "name") != SYNC_OK
+        || name.type != SYNC_JSON_STRING)
     {
         sync_asker_fault(&rq, SYNC_FAULT_REQUEST);
         return;
     }
 
-    if (sync_request_route(&rq, &v, path) != SYNC_OK) {
+    if (sync_request_route(&rq, &name, path) != SYNC_OK) {
         return;
     }
 
@@ -179,7 +183,7 @@ sync_request_sync(sync_client_t *c, sync_json_t *arg)
         return;
     }
 
-    sync_request_serve(&rq);
+    sync_request_serve(&rq, &name.raw);
 }
 
 
@@ -213,7 +217,7 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
         return;
     }
 
-    sync_request_serve(&rq);
+    sync_request_serve(&rq, &name.raw);
 }
 
 
@@ -336,10 +340,10 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
 /* A request that is well formed: its checks, then the app. */
 
 static void
-sync_request_serve(sync_request_t *rq)
+sync_request_serve(sync_request_t *rq, sync_str_t *name)
 {
-    sync_call_t   *call;
-    sync_fault_e   fault;
+    sync_call_t         *call;
+    sync_reply_error_t   e;
 
     call = sync_ask_create(rq);
 
@@ -362,7 +366,7 @@ sync_request_serve(sync_request_t *rq)
         }
     }
 
-    if (sync_request_check(rq, &fault) == SYNC_OK) {
+    if (sync_request_check(rq, name, &e) == SYNC_OK) {
         sync_ask(rq, call);
         return;
     }
@@ -370,27 +374,53 @@ sync_request_serve(sync_request_t *rq)
     /* the client may be closed by what it is told, its calls with it */
 
     sync_call_cancel(call);
-    sync_asker_fault(rq, fault);
+    sync_asker_error(rq, &e);
 }
 
 
 /*
  * Between parsing and the app: whether there is such a route, and whether
- * the client may call it.  Returns SYNC_OK, or SYNC_DECLINED and the fault.
+ * the client may call it.  Returns SYNC_OK, or SYNC_DECLINED and the error.
  */
 
 static ngx_int_t
-sync_request_check(sync_request_t *rq, sync_fault_e *fault)
+sync_request_check(sync_request_t *rq, sync_str_t *name,
+    sync_reply_error_t *e)
 {
-    if (rq->kind == &sync_asker_sync) {
-        return sync_request_check_receiver(rq, fault);
+    sync_gate_t  g;
+    u_char       ip[NGX_SOCKADDR_STRLEN];
+
+    ngx_memzero(&g, sizeof(sync_gate_t));
+
+    g.settings = rq->settings;
+    g.full = rq->route.full;
+    g.name = *name;
+    g.data = rq->data;
+    g.api = (rq->kind == &sync_asker_api);
+
+    sync_gate_client(&g, rq->client, ip);
+
+    if (sync_gate_auth(&g, e) != SYNC_OK) {
+        return SYNC_DECLINED;
     }
 
-    /* with no hook, no route is found */
+    rq->declared = g.route;
 
-    if (rq->settings->hooks[rq->kind->hook].uri.len == 0) {
-        *fault = SYNC_FAULT_FOUND;
+    if (!g.api && sync_request_check_receiver(rq, e) != SYNC_OK) {
         return SYNC_DECLINED;
+    }
+
+    if (sync_gate_rate(&g, e) != SYNC_OK || sync_gate_input(&g, e) != SYNC_OK)
+    {
+        return SYNC_DECLINED;
+    }
+
+    /* with no hook, no api is found */
+
+    if (g.api && rq->settings->hooks[rq->kind->hook].uri.len == 0
+        && g.route->uri.len == 0)
+    {
+        return sync_request_refuse(rq, e, SYNC_FAULT_FOUND);
     }
 
     return SYNC_OK;
@@ -398,7 +428,7 @@ sync_request_check(sync_request_t *rq, sync_fault_e *fault)
 
 
 static ngx_int_t
-sync_request_check_receiver(sync_request_t *rq, sync_fault_e *fault)
+sync_request_check_receiver(sync_request_t *rq, sync_reply_error_t *e)
 {
     sync_settings_t  *s;
 
@@ -407,8 +437,7 @@ sync_request_check_receiver(sync_request_t *rq, sync_fault_e *fault)
     /* a client that hears many rooms may not speak to them all */
 
     if (rq->all ? !s->receiver_all : sync_name_is_pattern(&rq->receiver)) {
-        *fault = SYNC_FAULT_ALLOWED;
-        return SYNC_DECLINED;
+        return sync_request_refuse(rq, e, SYNC_FAULT_ALLOWED);
     }
 
     if (!rq->all && !rq->self
@@ -416,9 +445,24 @@ sync_request_check_receiver(sync_request_t *rq, sync_fault_e *fault)
             || (!s->receiver_any
                 && !sync_fanout_is_member(rq->client, &rq->receiver))))
     {
-        *fault = SYNC_FAULT_MEMBER;
-        return SYNC_DECLINED;
+        return sync_request_refuse(rq, e, SYNC_FAULT_MEMBER);
     }
 
     return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_request_refuse(sync_request_t *rq, sync_reply_error_t *e,
+    sync_fault_e fault)
+{
+    const sync_asker_fault_t  *f;
+
+    f = &rq->kind->faults[fault];
+
+    e->code = f->code;
+    e->status = f->status;
+    e->params.len = 0;
+
+    return SYNC_DECLINED;
 }

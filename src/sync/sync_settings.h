@@ -12,6 +12,10 @@
 #include <sync_room.h>
 
 
+typedef struct sync_manifest_s  sync_manifest_t;
+typedef struct sync_route_s     sync_route_t;
+
+
 /*
  * Configuration, as the floor that decides who hears what needs it.  It is
  * made by the module's directives, lives as long as the cycle, and is never
@@ -117,6 +121,7 @@ typedef struct {
     sync_hook_conf_t        hooks[SYNC_HOOK_MAX];
     sync_session_conf_t    *session;
     ngx_array_t            *tokens;     /* of sync_token_conf_t, or NULL */
+    sync_manifest_t        *manifest;   /* sync_routes; NULL: any route */
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */

@@ -1,0 +1,183 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_gate.h>
+#include <sync_session.h>
+
+
+/* bytes in what an error tells; a longer name is not told */
+
+#define SYNC_GATE_PARAMS_MAX  4096
+
+
+static ngx_uint_t sync_gate_has_user(sync_json_t *session);
+static ngx_int_t sync_gate_refuse(sync_reply_error_t *e, const char *code,
+    ngx_uint_t status);
+static void sync_gate_param(sync_reply_error_t *e, const char *key,
+    sync_str_t *json);
+
+
+static u_char  sync_gate_params[SYNC_GATE_PARAMS_MAX];
+
+
+ngx_int_t
+sync_gate_auth(sync_gate_t *g, sync_reply_error_t *e)
+{
+    ngx_int_t       rc;
+    sync_json_t     session;
+    sync_uint_t     failed;
+    sync_route_t   *rt;
+    sync_writer_t   w;
+    u_char          key[SYNC_GATE_PARAMS_MAX / 2];
+    sync_str_t      text;
+
+    rt = sync_route_lookup(g->settings, &g->full);
+
+    g->route = rt;
+
+    if (rt == NULL) {
+
+        if (!g->api) {
+            return sync_gate_refuse(e, "sync.notFound", 400);
+        }
+
+        (void) sync_gate_refuse(e, "api.notFound", 404);
+        sync_gate_param(e, "name", &g->name);
+
+        return SYNC_DECLINED;
+    }
+
+    if (!rt->login && rt->nadditional == 0) {
+        return SYNC_OK;
+    }
+
+    if (sync_json_parse(&session, &g->session, NULL) != SYNC_OK
+        || session.type != SYNC_JSON_OBJECT)
+    {
+        session.type = SYNC_JSON_NULL;
+    }
+
+    if (rt->login && !sync_gate_has_user(&session)) {
+        return sync_gate_refuse(e, "auth.required", g->api ? 401 : 400);
+    }
+
+    if (rt->nadditional == 0) {
+        return SYNC_OK;
+    }
+
+    failed = 0;
+
+    if (session.type == SYNC_JSON_NULL) {
+
+        if (!g->api) {
+            return sync_gate_refuse(e, "auth.required", 400);
+        }
+
+        rc = SYNC_DECLINED;
+
+    } else {
+        rc = sync_condition_check(rt->additional, rt->nadditional, &session,
+                                  &failed);
+        if (rc == SYNC_OK) {
+            return SYNC_OK;
+        }
+    }
+
+    if (rc == SYNC_ERROR) {
+        (void) sync_gate_refuse(e, "auth.invalidCondition", 500);
+
+    } else {
+        (void) sync_gate_refuse(e, "auth.forbidden", 403);
+    }
+
+    sync_writer_init(&w, key, sizeof(key));
+    sync_json_write_str(&w, &rt->additional[failed].key);
+
+    text.data = key;
+    text.len = w.len;
+
+    sync_gate_param(e, "key", &text);
+
+    return SYNC_DECLINED;
+}
+
+
+/* Whether there is a user: a session, with an id that is something. */
+
+static ngx_uint_t
+sync_gate_has_user(sync_json_t *session)
+{
+    sync_json_t  id;
+
+    return sync_json_get(&id, session, "id") == SYNC_OK
+           && !sync_condition_falsy(&id);
+}
+
+
+ngx_int_t
+sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e)
+{
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_gate_input(sync_gate_t *g, sync_reply_error_t *e)
+{
+    return SYNC_OK;
+}
+
+
+void
+sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip)
+{
+    if (sync_session_get(c, &g->session) != SYNC_OK) {
+        g->session.len = 0;
+    }
+
+    sync_session_token(c, &g->token);
+
+    g->ip.data = ip;
+    g->ip.len = sync_client_address(c, ip);
+}
+
+
+static ngx_int_t
+sync_gate_refuse(sync_reply_error_t *e, const char *code, ngx_uint_t status)
+{
+    e->code.data = (u_char *) code;
+    e->code.len = ngx_strlen(code);
+    e->params.len = 0;
+    e->status = status;
+
+    return SYNC_DECLINED;
+}
+
+
+/* One parameter, whose value is JSON. */
+
+static void
+sync_gate_param(sync_reply_error_t *e, const char *key, sync_str_t *json)
+{
+    sync_writer_t  w;
+
+    sync_writer_init(&w, sync_gate_params, SYNC_GATE_PARAMS_MAX);
+
+    sync_write_literal(&w, "[{\"key\":\"");
+    sync_write(&w, (u_char *) key, ngx_strlen(key));
+    sync_write_literal(&w, "\",\"value\":");
+    sync_write_str(&w, json);
+    sync_write_literal(&w, "}]");
+
+    if (w.len > SYNC_GATE_PARAMS_MAX) {
+        return;
+    }
+
+    e->params.data = sync_gate_params;
+    e->params.len = w.len;
+}

@@ -1,0 +1,56 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_GATE_H_INCLUDED_
+#define _SYNC_GATE_H_INCLUDED_
+
+
+#include <sync_route.h>
+#include <sync_reply.h>
+
+
+/*
+ * What a request has to pass before the app is asked (luckystack-wire, 2.3
+ * and 3.2), whether it came by a socket or by HTTP.
+ *
+ *     sync_gate_auth()    the route exists, login, auth.additional
+ *         a sync's receiver is looked at here, by who calls
+ *     sync_gate_rate()    the route's bucket, then the address's
+ *         an HTTP call's method is looked at here
+ *     sync_gate_input()   the data is of the route's schema
+ *
+ * Each returns SYNC_OK, or SYNC_DECLINED with *e filled: its params are good
+ * till the next gate of this worker.  Nothing is allocated, nothing blocks,
+ * and what fails is not charged by the gates that follow.
+ */
+
+
+typedef struct {
+    sync_settings_t  *settings;
+    sync_str_t        full;         /* the route's name in its one form */
+    sync_str_t        name;         /* as the client wrote it: JSON */
+    sync_str_t        session;      /* JSON object; len 0: user is null */
+    sync_str_t        token;        /* len 0: none */
+    sync_str_t        ip;           /* text, as nginx has it after realip */
+    sync_str_t        data;         /* JSON object */
+    unsigned          api:1;        /* else it is a sync */
+
+    sync_route_t     *route;        /* set by sync_gate_auth() */
+} sync_gate_t;
+
+
+ngx_int_t sync_gate_auth(sync_gate_t *g, sync_reply_error_t *e);
+ngx_int_t sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e);
+ngx_int_t sync_gate_input(sync_gate_t *g, sync_reply_error_t *e);
+
+/*
+ * The session of a client and its address, for the fields of the same names.
+ * ip is NGX_SOCKADDR_STRLEN bytes.
+ */
+void sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip);
+
+
+#endif /* _SYNC_GATE_H_INCLUDED_ */
