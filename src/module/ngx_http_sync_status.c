@@ -331,7 +331,7 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
 
     st->clients = z->sh->nclients;
     st->sessions = z->sh->nsids;
-    st->rooms = z->sh->nrooms;
+    st->rooms = z->sh->nrooms - z->sh->nprivate;
     st->patterns = z->sh->npatterns;
     st->members = z->sh->nmembers;
 

@@ -170,7 +170,7 @@ sync_registry_copy(sync_record_info_t *info, sync_record_t *rec)
 
     info->connected = rec->connected;
     info->active = rec->active;
-    info->nrooms = rec->nrooms;
+    info->nrooms = sync_registry_rooms(rec);
     info->transport = rec->transport;
     info->user_len = 0;
 

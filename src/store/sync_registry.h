@@ -50,6 +50,16 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
 };
 
 
+/* flags: it is in the room of its token, which is not one to be shown */
+
+#define SYNC_RECORD_TOKEN  0x01
+
+/* rooms it is in, as they are shown; for its worker, or under the lock */
+
+#define sync_registry_rooms(rec)                                              \
+    ((ngx_uint_t) (rec)->nrooms - ((rec)->flags & SYNC_RECORD_TOKEN))
+
+
 /* A copy of a record, for those who list clients. */
 
 typedef struct {

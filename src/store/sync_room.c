@@ -180,7 +180,9 @@ sync_room_seat(sync_zone_t *z, sync_member_t *m)
     m->interest->nmembers++;
     rec->nrooms++;
 
-    sync_worker_count_member_locked(z, m->interest->slot, 1);
+    if (!sync_room_is_private(room)) {
+        sync_worker_count_member_locked(z, m->interest->slot, 1);
+    }
 }
 
 
@@ -224,7 +226,9 @@ sync_room_leave_locked(sync_zone_t *z, sync_member_t *m)
     in->nmembers--;
     m->record->nrooms--;
 
-    sync_worker_count_member_locked(z, in->slot, -1);
+    if (!sync_room_is_private(room)) {
+        sync_worker_count_member_locked(z, in->slot, -1);
+    }
 
     sync_heap_order();
     stamp->member = NULL;
@@ -406,8 +410,10 @@ sync_room_move_member(sync_zone_t *z, sync_member_t *m, ngx_uint_t slot)
     m->interest->nmembers++;
     in->nmembers--;
 
-    sync_worker_count_member_locked(z, in->slot, -1);
-    sync_worker_count_member_locked(z, slot, 1);
+    if (!sync_room_is_private(room)) {
+        sync_worker_count_member_locked(z, in->slot, -1);
+        sync_worker_count_member_locked(z, slot, 1);
+    }
 
     if (in->nmembers == 0) {
         sync_room_drop_interest_locked(z, in);
@@ -531,6 +537,7 @@ sync_room_add_locked(sync_zone_t *z, sync_room_t *room)
     sync_zone_queue_add(&sh->idle, &room->idle);
 
     sh->nrooms++;
+    sh->nprivate += sync_room_is_private(room);
 
     if (room->name[room->len - 1] == '*') {
         sh->npatterns++;
@@ -555,6 +562,7 @@ sync_room_destroy_locked(sync_zone_t *z, sync_room_t *room)
     sync_heap_order();
 
     sh->nrooms--;
+    sh->nprivate -= sync_room_is_private(room);
 
     if (room->name[room->len - 1] == '*') {
         sh->npatterns--;

@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_base.h>
+#include <sync_name.h>
 #include <sync_zone.h>
 #include <sync_worker.h>
 #include <sync_log.h>
@@ -62,6 +63,12 @@ struct sync_member_s {                  /* in the zone, 64 bytes */
     uint32_t             index;         /* the worker's, in its audience */
     uint32_t             joined;        /* s since the epoch */
 };
+
+
+/* whether it is the room of a token, which is nobody else's to see */
+
+#define sync_room_is_private(room)                                            \
+    ((room)->len && (room)->name[0] == SYNC_NAME_PRIVATE)
 
 
 struct sync_room_s {                    /* in the zone, and its name after */

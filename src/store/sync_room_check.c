@@ -23,6 +23,7 @@
 typedef struct {
     size_t               used;          /* bytes that something leads to */
     ngx_uint_t           nrooms;
+    ngx_uint_t           nprivate;
     ngx_uint_t           nidle;
     ngx_uint_t           nclients;
     ngx_uint_t           nmembers;
@@ -77,6 +78,7 @@ sync_room_check(sync_zone_t *z, size_t *lost)
                            "room: wrong bucket");
 
             sum.nrooms++;
+            sum.nprivate += sync_room_is_private(room);
 
             if (room->name[room->len - 1] == '*') {
                 sum.npatterns++;
@@ -107,7 +109,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
     text = sync_room_check_idle(z, &sum);
     sync_room_must(text == NULL, text);
 
-    sync_room_must(sum.nrooms == sh->nrooms, "zone: wrong count of rooms");
+    sync_room_must(sum.nrooms == sh->nrooms
+                   && sum.nprivate == sh->nprivate,
+                   "zone: wrong count of rooms");
     sync_room_must(sum.npatterns == sh->npatterns
                    && ngx_memcmp(sum.patterns, sh->patterns,
                                  sizeof(sum.patterns)) == 0,
@@ -181,8 +185,8 @@ sync_room_check_members(sync_zone_t *z, sync_room_t *room,
                        "member: of another interest");
 
         sum->used += sync_heap_block_size(&z->sh->heap, m);
-        sum->members[m->interest->slot]++;
-        sum->nmembers++;
+        sum->members[m->interest->slot] += !sync_room_is_private(room);
+        sum->nmembers += !sync_room_is_private(room);
         n++;
     }
 

@@ -155,7 +155,8 @@ sync_room_page(sync_zone_t *z, sync_str_t *prefix, uint32_t *bucket,
 static ngx_uint_t
 sync_room_begins(sync_room_t *room, sync_str_t *prefix)
 {
-    return room->len >= prefix->len
+    return !sync_room_is_private(room)
+           && room->len >= prefix->len
            && ngx_memcmp(room->name, prefix->data, prefix->len) == 0;
 }
 
@@ -192,10 +193,15 @@ sync_room_of(sync_zone_t *z, const u_char *id, sync_room_info_t *info,
 
     /* the list begins with the newest */
 
-    i = rec->nrooms;
+    i = sync_registry_rooms(rec);
     n = ngx_min(n, i);
 
     for (m = rec->members; m; m = m->next) {
+
+        if (sync_room_is_private(m->room)) {
+            continue;
+        }
+
         i--;
 
         if (i < n) {

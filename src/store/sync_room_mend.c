@@ -231,6 +231,7 @@ sync_room_recount_all(sync_zone_t *z)
     sh = z->sh;
 
     sh->nrooms = 0;
+    sh->nprivate = 0;
     sh->npatterns = 0;
     ngx_memzero(sh->patterns, sizeof(sh->patterns));
 
@@ -238,6 +239,7 @@ sync_room_recount_all(sync_zone_t *z)
 
         for (room = sh->rooms[i]; room; room = room->next) {
             sh->nrooms++;
+            sh->nprivate += sync_room_is_private(room);
 
             if (room->name[room->len - 1] == '*') {
                 sh->npatterns++;

@@ -90,6 +90,7 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
     }
 
     if (z->sh->npatterns
+        && !sync_name_is_private(name)
         && sync_room_publish_patterns(z, name, room, m, p) == SYNC_OK)
     {
         rc = SYNC_OK;

@@ -9,6 +9,7 @@
 #include <ngx_md5.h>
 #include <sync_sid.h>
 #include <sync_room.h>
+#include <sync_session_store.h>
 
 
 /*
@@ -946,6 +947,12 @@ sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
             z->sh->nsids++;
         }
     }
+
+    sync_session_store_mend(z, stamp->session);
+    sync_heap_order();
+
+    stamp->session = NULL;
+    sync_heap_order();
 
     sync_room_mend(z, stamp);
 }

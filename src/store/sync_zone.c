@@ -10,7 +10,8 @@
 
 
 /*
- *     slab pool | sh | workers[] | rooms[] | records[] | sids[] | heap
+ *     slab pool | sh | workers[] | rooms[] | records[] | sids[] | sessions[]
+ *               | users[] | heap
  *
  * The tables never move and never grow: at the zone's beginning, once.  What
  * comes and goes is in the heap.
@@ -85,7 +86,8 @@ sync_zone_create(sync_zone_t *z)
     tables = sizeof(sync_zone_sh_t)
              + SYNC_WORKERS_MAX * sizeof(sync_worker_t)
              + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *))
-             + (size_t) n / SYNC_ZONE_SIDS * sizeof(sync_sid_t *);
+             + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
+                                              + 2 * sizeof(sync_session_t *));
 
     if (size < tables + SYNC_ZONE_MIN / 2) {
         return SYNC_ERROR;
@@ -106,6 +108,8 @@ sync_zone_create(sync_zone_t *z)
     sh->records = (sync_record_t **) (sh->rooms + n);
     sh->sid_mask = n / SYNC_ZONE_SIDS - 1;
     sh->sids = (sync_sid_t **) (sh->records + n);
+    sh->sessions = (sync_session_t **) (sh->sids + n / SYNC_ZONE_SIDS);
+    sh->users = sh->sessions + n / SYNC_ZONE_SIDS;
 
     for (i = 0; i < SYNC_WORKERS_MAX; i++) {
         sh->workers[i].fd = -1;
@@ -228,6 +232,7 @@ sync_zone_mend(sync_zone_t *z)
     stamp->interest = NULL;
     stamp->room = NULL;
     stamp->sid = NULL;
+    stamp->session = NULL;
     sync_heap_order();
 }
 
@@ -244,6 +249,7 @@ sync_zone_unlock(sync_zone_t *z)
     stamp->interest = NULL;
     stamp->room = NULL;
     stamp->sid = NULL;
+    stamp->session = NULL;
     sync_heap_order();
     stamp->pid = 0;
 

@@ -21,6 +21,8 @@
  *                                   +-- rooms[]     hash, sync_room.h
  *                                   +-- records[]   hash, sync_registry.h
  *                                   +-- sids[]      hash, sync_sid.h
+ *                                   +-- sessions[]  hash, and of their
+ *                                   +-- users[]     users, sync_session_store.h
  *                                   +-- host        the room of this host
  *                                   `-- heap        memory, sync_heap.h
  *
@@ -43,7 +45,7 @@
 
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
-#define SYNC_ZONE_VERSION  2            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  3            /* of the layout of what is in it */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 
 
@@ -57,6 +59,7 @@ typedef struct sync_record_s     sync_record_t;
 typedef struct sync_chunk_s      sync_chunk_t;
 typedef struct sync_sid_s        sync_sid_t;
 typedef struct sync_sid_node_s   sync_sid_node_t;
+typedef struct sync_session_s    sync_session_t;
 
 
 /*
@@ -127,6 +130,7 @@ typedef struct {
     sync_member_t       *member;        /* comes to its room, or leaves it */
     sync_interest_t     *interest;      /* comes to the dirty queue, or ... */
     sync_sid_t          *sid;           /* its places in workers' lists */
+    sync_session_t      *session;       /* its place among its user's */
 } sync_stamp_t;
 
 
@@ -140,12 +144,18 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             mask;          /* of both hashes: buckets - 1 */
     sync_room_t        **rooms;
     sync_record_t      **records;
-    uint32_t             sid_mask;      /* of the hash of sessions */
+    uint32_t             sid_mask;      /* of the hashes of sessions */
     sync_sid_t         **sids;
+    sync_session_t     **sessions;
+    sync_session_t     **users;
     uint64_t             key[2];        /* of sync_zone_hash() */
     ngx_uint_t           nrooms;
     ngx_uint_t           nclients;
     ngx_uint_t           nsids;
+    ngx_uint_t           nsessions;     /* tokens that are known */
+    ngx_uint_t           nprivate;      /* rooms of tokens */
+    uint64_t             session_version;   /* the last one given */
+    uint32_t             session_epoch; /* a change may not have been told */
     ngx_uint_t           nmembers;
     ngx_uint_t           npatterns;     /* rooms whose name ends in '*' */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */

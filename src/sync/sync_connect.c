@@ -745,7 +745,7 @@ sync_connect_tell(sync_client_t *c)
         return;
     }
 
-    n = c->record->nrooms;
+    n = sync_registry_rooms(c->record);
 
     rooms = ngx_alloc((n + 1) * sizeof(sync_str_t), ngx_cycle->log);
     if (rooms == NULL) {

@@ -234,11 +234,16 @@ sync_fanout_rooms(sync_client_t *c, sync_str_t *names, ngx_uint_t n)
     ngx_uint_t      i;
     sync_member_t  *m;
 
-    i = c->record->nrooms;
+    i = sync_registry_rooms(c->record);
 
     /* they are linked newest first */
 
     for (m = c->record->members; m; m = m->next) {
+
+        if (sync_room_is_private(m->room)) {
+            continue;
+        }
+
         i--;
 
         if (i < n) {
@@ -247,7 +252,7 @@ sync_fanout_rooms(sync_client_t *c, sync_str_t *names, ngx_uint_t n)
         }
     }
 
-    return c->record->nrooms;
+    return sync_registry_rooms(c->record);
 }
 
 
@@ -749,7 +754,7 @@ sync_fanout_mark(sync_entry_t *e)
     for (node = next; node; node = ngx_rbtree_next(&w->audiences, node)) {
         a = (sync_audience_t *) node;
 
-        if (a == w->host) {
+        if (a == w->host || sync_name_is_private(&a->name)) {
             continue;
         }
 

@@ -371,7 +371,7 @@ sync_join_do(sync_client_t *c, sync_str_t *room, sync_str_t *index,
         return;
     }
 
-    if (c->record->nrooms >= sync_settings(c)->max_rooms
+    if (sync_registry_rooms(c->record) >= sync_settings(c)->max_rooms
         && !sync_fanout_is_member(c, room))
     {
         /* the name is the room's, which may go with its last member */

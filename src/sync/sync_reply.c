@@ -154,7 +154,7 @@ sync_reply_rooms(sync_client_t *c, const char *event, sync_str_t *index)
     sync_str_t    *rooms;
     sync_writer_t  w;
 
-    n = c->record->nrooms;
+    n = sync_registry_rooms(c->record);
 
     rooms = ngx_alloc((n + 1) * sizeof(sync_str_t), ngx_cycle->log);
     if (rooms == NULL) {

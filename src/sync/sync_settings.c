@@ -32,9 +32,9 @@ sync_settings_rule(sync_main_settings_t *main, sync_str_t *room)
     ngx_uint_t    i, n;
     sync_rule_t  *rule, *found;
 
-    /* the host's own room has no name */
+    /* the host's own room has no name, and those of tokens no rule */
 
-    if (main->rules == NULL || room->len == 0) {
+    if (main->rules == NULL || room->len == 0 || sync_name_is_private(room)) {
         return &main->rule;
     }
 

@@ -26,6 +26,15 @@ typedef struct {
 
 
 /*
+ * The first byte of names that no client can say: rooms of tokens.  They
+ * match no pattern, and none matches them.
+ */
+#define SYNC_NAME_PRIVATE  0x01
+
+#define sync_name_is_private(s)                                               \
+    ((s)->len && (s)->data[0] == SYNC_NAME_PRIVATE)
+
+/*
  * Strips white space from both ends, as String.trim() does.  What is not
  * UTF-8 is not white space.
  */
