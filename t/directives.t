@@ -43,8 +43,8 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", or '
 	. '"client"';
 my $rooms = '"volatile", "history=0", "join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
-my $events = '"server", "api", "connect", "join", "leave", or '
-	. '"disconnect"';
+my $events = '"server", "api", "connect", "join", "leave", "disconnect", '
+	. '"connected", "joined", or "left"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
 my $sources = '"cookie:name", "header:name", "query:name", or '

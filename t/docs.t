@@ -65,6 +65,7 @@ http {
             sync websocket;
             sync_hook join       /_hook/join;
             sync_hook leave      /_hook/join;
+            sync_hook joined     /_hook/joined;
         }
 
         location /_hook/ {
@@ -170,7 +171,7 @@ my %told = $pages{'docs/hooks.md'}
 
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
-is(join(' ', sort keys %told), 'connect disconnect join server',
+is(join(' ', sort keys %told), 'connect disconnect join joined server',
 	'hooks that are told');
 
 # dialogues
@@ -319,7 +320,7 @@ sub asked {
 	$es->disconnect;
 	$ws->shut;
 
-	return map { $_->{json}{event} => $_->{json} } @{$hook->wait_requests(4)};
+	return map { $_->{json}{event} => $_->{json} } @{$hook->wait_requests(5)};
 }
 
 # These return what was not as the text says.

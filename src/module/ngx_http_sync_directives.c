@@ -137,6 +137,9 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "leave", SYNC_HOOK_LEAVE, 1 },
     { "disconnect", SYNC_HOOK_DISCONNECT, 0 },
     { "client", -1, 0 },
+    { "connected", SYNC_HOOK_CONNECTED, 0 },
+    { "joined", SYNC_HOOK_JOINED, 0 },
+    { "left", SYNC_HOOK_LEFT, 0 },
     { "api", SYNC_HOOK_API, 0 },
     { "fanout", -1, 0 },
     { "delivered", -1, 0 },
@@ -544,7 +547,9 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sync_main_conf_t  *smcf;
 
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
-                                  "\"leave\", or \"disconnect\"";
+                                  "\"leave\", \"disconnect\", "
+                                  "\"connected\", \"joined\", or "
+                                  "\"left\"";
 
     value = cf->args->elts;
 

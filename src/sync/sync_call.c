@@ -28,16 +28,6 @@ static ngx_str_t  sync_call_headers[SYNC_CALL_HEADERS] = {
 };
 
 
-static sync_str_t  sync_call_events[SYNC_HOOK_MAX] = {
-    sync_string("server"),
-    sync_string("connect"),
-    sync_string("join"),
-    sync_string("leave"),
-    sync_string("disconnect"),
-    sync_string("api")
-};
-
-
 /* values stand one after another behind it */
 
 struct sync_caller_s {
@@ -319,7 +309,7 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_write(w, text, p - text);
 
     sync_write_literal(w, "\",\"event\":\"");
-    sync_write_str(w, &sync_call_events[call->event]);
+    sync_write_str(w, &sync_hook_events[call->event]);
 
     sync_write_literal(w, "\",\"clientId\":\"");
     sync_registry_print_id(text, id);

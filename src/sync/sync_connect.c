@@ -625,6 +625,8 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         return SYNC_ERROR;
     }
 
+    sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
+
     for (i = 0; i < cn->ngranted; i++) {
         if (sync_fanout_join(c, &cn->channels[i]) != SYNC_OK) {
             return SYNC_ERROR;

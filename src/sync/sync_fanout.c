@@ -10,6 +10,7 @@
 #include <sync_audience.h>
 #include <sync_deliver.h>
 #include <sync_fanout.h>
+#include <sync_notify.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
@@ -160,6 +161,7 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
     }
 
     sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_JOINS, 1);
+    sync_notify_client(c, SYNC_HOOK_JOINED, name);
 
     return SYNC_OK;
 }
@@ -177,6 +179,7 @@ sync_fanout_leave(sync_client_t *c, sync_str_t *name)
     }
 
     sync_fanout_leave_member(c, m);
+    sync_notify_client(c, SYNC_HOOK_LEFT, name);
 
     return SYNC_OK;
 }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_notify.h>
+#include <sync_session.h>
 #include <sync_hook.h>
 #include <sync_json.h>
 #include <sync_random.h>
@@ -18,6 +19,7 @@
 #define SYNC_NOTIFY_DELAY   50          /* ms, to gather a batch */
 #define SYNC_NOTIFY_RETRY   200         /* ms, doubled with each try */
 #define SYNC_NOTIFY_ANSWER  65536       /* bytes, ignored */
+#define SYNC_NOTIFY_EVENT   16384       /* bytes in what a client did */
 
 
 typedef struct {
@@ -49,6 +51,7 @@ struct sync_target_s {
 };
 
 
+static void sync_notify_write_str(sync_writer_t *w, sync_str_t *s);
 static sync_target_t *sync_notify_target(sync_settings_t *s,
     sync_hook_event_e event);
 static void sync_notify_timer_handler(ngx_event_t *ev);
@@ -63,16 +66,6 @@ static void sync_notify_drop(sync_target_t *t, ngx_uint_t n);
 static const sync_hook_handler_t  sync_notify_handler = {
     sync_notify_data,
     sync_notify_done
-};
-
-
-static sync_str_t  sync_notify_events[SYNC_HOOK_MAX] = {
-    sync_string("server"),
-    sync_string("connect"),
-    sync_string("join"),
-    sync_string("leave"),
-    sync_string("disconnect"),
-    sync_string("api")
 };
 
 
@@ -129,6 +122,71 @@ sync_notify_add(sync_settings_t *s, sync_hook_event_e event,
 
     } else if (!t->timer.timer_set) {
         ngx_add_timer(&t->timer, SYNC_NOTIFY_DELAY);
+    }
+}
+
+
+void
+sync_notify_client(sync_client_t *c, sync_hook_event_e event,
+    sync_str_t *room)
+{
+    ngx_time_t       *tp;
+    sync_str_t        json, user, token;
+    sync_writer_t     w;
+    sync_settings_t  *s;
+    u_char            id[SYNC_ID_TEXT];
+    static u_char     buf[SYNC_NOTIFY_EVENT];
+
+    s = sync_settings(c);
+
+    if (s->hooks[event].uri.len == 0) {
+        return;
+    }
+
+    tp = ngx_timeofday();
+
+    sync_registry_print_id(id, c->record->id);
+    sync_registry_user(c->record, &user);
+    sync_session_token(c, &token);
+
+    sync_writer_init(&w, buf, SYNC_NOTIFY_EVENT);
+
+    sync_write_literal(&w, "{\"clientId\":\"");
+    sync_write(&w, id, SYNC_ID_TEXT);
+    sync_write_literal(&w, "\",\"userId\":");
+    sync_notify_write_str(&w, &user);
+    sync_write_literal(&w, ",\"token\":");
+    sync_notify_write_str(&w, &token);
+
+    if (room) {
+        sync_write_literal(&w, ",\"room\":");
+        sync_json_write_str(&w, room);
+    }
+
+    sync_write_literal(&w, ",\"timestamp\":");
+    sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
+    sync_write_byte(&w, '}');
+
+    if (!sync_writer_fits(&w)) {
+        sync_zone_count(s->main->zone, SYNC_COUNT_NOTIFY_DROPPED, 1);
+        return;
+    }
+
+    json.data = buf;
+    json.len = w.len;
+
+    sync_notify_add(s, event, &json);
+}
+
+
+static void
+sync_notify_write_str(sync_writer_t *w, sync_str_t *s)
+{
+    if (s->len) {
+        sync_json_write_str(w, s);
+
+    } else {
+        sync_write_literal(w, "null");
     }
 }
 
@@ -261,7 +319,7 @@ sync_notify_write(sync_target_t *t, sync_writer_t *w)
     (void) ngx_hex_dump(id, t->id, sizeof(t->id));
     sync_write(w, id, sizeof(id));
     sync_write_literal(w, "\",\"event\":\"");
-    sync_write_str(w, &sync_notify_events[t->event]);
+    sync_write_str(w, &sync_hook_events[t->event]);
     sync_write_literal(w, "\",\"worker\":\"");
 
     if (z->self) {

@@ -39,6 +39,13 @@
 void sync_notify_add(sync_settings_t *s, sync_hook_event_e event,
     sync_str_t *json);
 
+/*
+ * Tells of what a client did: {"clientId","userId","token","room",
+ * "timestamp"}, with no room if that is NULL.
+ */
+void sync_notify_client(sync_client_t *c, sync_hook_event_e event,
+    sync_str_t *room);
+
 /* Sends what waits without delay: for a worker that is about to exit. */
 void sync_notify_flush(void);
 

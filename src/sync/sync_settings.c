@@ -25,6 +25,23 @@
 static ngx_uint_t sync_settings_strictness(sync_rule_t *rule);
 
 
+sync_str_t  sync_hook_events[SYNC_HOOK_MAX] = {
+    sync_string("server"),
+    sync_string("connect"),
+    sync_string("join"),
+    sync_string("leave"),
+    sync_string("disconnect"),
+    sync_string("api"),
+    sync_string("client"),
+    sync_string("fanout"),
+    sync_string("delivered"),
+    sync_string("connected"),
+    sync_string("joined"),
+    sync_string("left"),
+    sync_string("location")
+};
+
+
 sync_rule_t *
 sync_settings_rule(sync_main_settings_t *main, sync_str_t *room)
 {

@@ -54,8 +54,19 @@ typedef enum {
     SYNC_HOOK_LEAVE,
     SYNC_HOOK_DISCONNECT,
     SYNC_HOOK_API,
+    SYNC_HOOK_CLIENT,
+    SYNC_HOOK_FANOUT,
+    SYNC_HOOK_DELIVERED,
+    SYNC_HOOK_CONNECTED,
+    SYNC_HOOK_JOINED,
+    SYNC_HOOK_LEFT,
+    SYNC_HOOK_LOCATION,
     SYNC_HOOK_MAX
 } sync_hook_event_e;
+
+
+/* Their names. */
+extern sync_str_t  sync_hook_events[SYNC_HOOK_MAX];
 
 
 /* sync_hook; no hook if uri.len is 0 */

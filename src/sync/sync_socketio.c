@@ -11,6 +11,7 @@
 #include <sync_connect.h>
 #include <sync_eio_client.h>
 #include <sync_fanout.h>
+#include <sync_notify.h>
 #include <sync_random.h>
 #include <sync_reply.h>
 #include <sync_request.h>
@@ -376,6 +377,7 @@ sync_socketio_admit(sync_client_t *c, const u_char *id)
     sync_eio_client_say(c, &head, &data);
 
     if (!c->closing) {
+        sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
         sync_eio_client_connected(c);
     }
 }
