@@ -439,12 +439,14 @@ sync_session_unlink_user(sync_zone_t *z, sync_session_t *s)
     p = sync_session_users(z, s->realm, sync_session_user_of(s->value),
                            s->value->user_len);
 
-    for ( /* void */ ; *p; p = &(*p)->user) {
+    while (*p) {
 
         if (*p == s) {
             *p = s->user;
             return;
         }
+
+        p = &(*p)->user;
     }
 }
 

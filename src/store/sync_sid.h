@@ -256,7 +256,7 @@ void sync_sid_nudge(sync_zone_t *z, uint32_t *bucket, sync_wake_set_t *wake);
  */
 void sync_sid_reap_locked(sync_zone_t *z, ngx_uint_t slot, uint32_t *bucket);
 
-/* A sync_zone_mend_pt: those of rooms and sessions, and what is stamped here. */
+/* A sync_zone_mend_pt: those of rooms and tokens, and what is stamped here. */
 void sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp);
 
 /*
