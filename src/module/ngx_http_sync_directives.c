@@ -177,6 +177,13 @@ ngx_command_t  ngx_http_sync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("sync_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_sync_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("sync_room"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_sync_room,
@@ -856,8 +863,6 @@ ngx_http_sync_is(ngx_str_t *value, const char *name)
            && ngx_strncmp(value->data, name, value->len) == 0;
 }
 
-
-/* Whether the value starts with the prefix; *rest is what follows it. */
 
 ngx_uint_t
 ngx_http_sync_starts(ngx_str_t *value, const char *prefix, ngx_str_t *rest)

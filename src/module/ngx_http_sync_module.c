@@ -383,6 +383,10 @@ ngx_http_sync_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (ngx_http_sync_redis_init(cf, smcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (smcf->hooks) {
         ngx_http_sync_filters = 1;
     }

@@ -133,6 +133,26 @@ ngx_int_t ngx_http_sync_origins_check(ngx_http_request_t *r,
 extern const u_char  ngx_http_sync_page[];
 extern const size_t  ngx_http_sync_page_len;
 
+/* For directives. */
+
+ngx_uint_t ngx_http_sync_is(ngx_str_t *value, const char *name);
+
+/* Whether the value starts with the prefix; *rest is what follows it. */
+ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
+    ngx_str_t *rest);
+
+/* Log what is wrong with a value and return NGX_CONF_ERROR. */
+char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const char *allowed);
+char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const char *allowed);
+
+char *ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* When all is read: resolves names.  NGX_OK, or NGX_ERROR with it logged. */
+ngx_int_t ngx_http_sync_redis_init(ngx_conf_t *cf,
+    ngx_http_sync_main_conf_t *smcf);
+
 ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
 
 /* Setters of what stands before the app. */

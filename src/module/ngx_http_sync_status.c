@@ -7,6 +7,7 @@
 #include <ngx_http_sync_module.h>
 #include <sync_fanout.h>
 #include <sync_hook.h>
+#include <sync_redis.h>
 #include <sync_worker.h>
 #include <jansson.h>
 
@@ -53,6 +54,11 @@ typedef struct {
     ngx_uint_t                rooms;
     ngx_uint_t                patterns;
     ngx_uint_t                members;
+    ngx_uint_t                redis_shards;
+    ngx_uint_t                redis_connected;  /* links */
+    ngx_uint_t                redis_expected;
+    ngx_uint_t                redis_pending;    /* commands */
+    ngx_uint_t                redis_tracked;
     ngx_uint_t                nworkers;
     ngx_http_sync_worker_t   *workers;
 } ngx_http_sync_status_t;
@@ -153,7 +159,25 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
       "Dead workers cleaned up after." },
 
     { SYNC_COUNT_DRAINED, "drained", "sync_drained_total",
-      "Clients let go by a reload or stop." }
+      "Clients let go by a reload or stop." },
+
+    { SYNC_COUNT_REDIS_COMMANDS, "redisCommands",
+      "sync_redis_commands_total", "Commands to Redis." },
+
+    { SYNC_COUNT_REDIS_ERRORS, "redisErrors", "sync_redis_errors_total",
+      "Commands that Redis answered with an error." },
+
+    { SYNC_COUNT_REDIS_TIMEOUTS, "redisTimeouts",
+      "sync_redis_timeouts_total", "Commands that got no answer in time." },
+
+    { SYNC_COUNT_REDIS_LOST, "redisLost", "sync_redis_lost_total",
+      "Commands whose answer a broken link took with it." },
+
+    { SYNC_COUNT_REDIS_BUSY, "redisBusy", "sync_redis_busy_total",
+      "Commands not sent, as too many waited." },
+
+    { SYNC_COUNT_REDIS_RECONNECTS, "redisReconnects",
+      "sync_redis_reconnects_total", "Links to Redis that came again." }
 };
 
 
@@ -185,7 +209,19 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
       offsetof(ngx_http_sync_status_t, size) },
 
     { "sync_zone_unused_bytes", "Memory of the zone that is free.",
-      offsetof(ngx_http_sync_status_t, unused) }
+      offsetof(ngx_http_sync_status_t, unused) },
+
+    { "sync_redis_connected", "Links of workers to Redis that are up.",
+      offsetof(ngx_http_sync_status_t, redis_connected) },
+
+    { "sync_redis_expected", "Links of workers to Redis there should be.",
+      offsetof(ngx_http_sync_status_t, redis_expected) },
+
+    { "sync_redis_pending", "Commands that wait for Redis.",
+      offsetof(ngx_http_sync_status_t, redis_pending) },
+
+    { "sync_redis_tracked", "Whether changes of keys are heard of.",
+      offsetof(ngx_http_sync_status_t, redis_tracked) }
 };
 
 
@@ -326,6 +362,9 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
     }
 
     st->nworkers = 0;
+    st->redis_shards = sync_redis_shards();
+    st->redis_connected = 0;
+    st->redis_pending = 0;
 
     sync_zone_lock(z);
 
@@ -342,6 +381,9 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
             continue;
         }
 
+        st->redis_connected += worker->redis_links;
+        st->redis_pending += worker->redis_pending;
+
         w = &st->workers[st->nworkers++];
         beat = worker->beat;
 
@@ -355,6 +397,9 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
     }
 
     sync_zone_unlock(z);
+
+    st->redis_expected = st->nworkers * st->redis_shards;
+    st->redis_tracked = sync_redis_tracked();
 
     sync_zone_counters(z, st->counters);
 
@@ -376,7 +421,8 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
     tp = ngx_timeofday();
 
     json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
-                     " s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}",
+                     " s:{s:I, s:I, s:I, s:I, s:I},"
+                     " s:{s:I, s:I, s:I, s:I, s:b}, s:o, s:o}",
                      "version", NGX_HTTP_SYNC_VERSION,
                      "timestamp", (json_int_t) tp->sec * 1000 + tp->msec,
                      "clients", (json_int_t) st->clients,
@@ -394,6 +440,12 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                          "queuedBytes", (json_int_t) sync_client_queued(),
                          "hooksRunning", (json_int_t) sync_hook_running(),
                          "hooksWaiting", (json_int_t) sync_hook_waiting(),
+                     "redis",
+                         "shards", (json_int_t) st->redis_shards,
+                         "connected", (json_int_t) st->redis_connected,
+                         "expected", (json_int_t) st->redis_expected,
+                         "pending", (json_int_t) st->redis_pending,
+                         "tracked", (int) st->redis_tracked,
                      "workers", ngx_http_sync_status_workers(st),
                      "counters", ngx_http_sync_status_counters(st));
     if (json == NULL) {

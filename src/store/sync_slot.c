@@ -138,6 +138,8 @@ sync_slot_take(sync_zone_t *z, sync_worker_t *w, uint64_t started)
     w->woken = 0;
     w->beat = ngx_current_msec;
     w->exiting = 0;
+    w->redis_links = 0;
+    w->redis_pending = 0;
     w->dead = 0;
     w->arrived = 0;
 

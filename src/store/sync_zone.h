@@ -47,6 +47,7 @@
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ZONE_VERSION  3            /* of the layout of what is in it */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
+#define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
 
 
 typedef struct sync_zone_s       sync_zone_t;
@@ -94,6 +95,12 @@ typedef enum {
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
     SYNC_COUNT_REAPED,              /* slots of dead workers */
     SYNC_COUNT_DRAINED,             /* clients let go by a reload or stop */
+    SYNC_COUNT_REDIS_COMMANDS,
+    SYNC_COUNT_REDIS_ERRORS,        /* answers that are errors */
+    SYNC_COUNT_REDIS_TIMEOUTS,
+    SYNC_COUNT_REDIS_LOST,          /* commands that went with their link */
+    SYNC_COUNT_REDIS_BUSY,          /* commands refused, too many waiting */
+    SYNC_COUNT_REDIS_RECONNECTS,
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -115,8 +122,18 @@ struct sync_worker_s {                  /* in the zone, SYNC_WORKERS_MAX */
     sync_sid_node_t     *sids;          /* sessions with news, newest first */
     uint32_t             arrived;       /* one of them came from elsewhere */
     sync_interest_t     *host;          /* in the host's own room */
+    uint32_t             redis_links;   /* that are ready */
+    uint32_t             redis_pending; /* commands that wait for an answer */
     uint64_t             counters[SYNC_COUNT_MAX];
 };
+
+
+/* Who holds what a host has one of, see sync_holder.h. */
+
+typedef struct {                        /* in the zone, SYNC_HOLDERS_MAX */
+    uint64_t             owner;         /* incarnation << 32 | slot + 1 */
+    uint64_t             next;          /* the same; 0: nobody */
+} sync_holder_t;
 
 
 /*
@@ -162,6 +179,9 @@ struct sync_zone_sh_s {                 /* in the zone, one */
 
     sync_room_t         *host;          /* every worker reads it */
     ngx_queue_t          idle;          /* rooms without members, for expiry */
+
+    sync_holder_t        holders[SYNC_HOLDERS_MAX];
+    uint32_t             tracked;       /* changed keys are heard of */
 
     sync_heap_t          heap;
 

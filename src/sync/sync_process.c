@@ -14,6 +14,7 @@
 #include <sync_hook.h>
 #include <sync_notify.h>
 #include <sync_poll_client.h>
+#include <sync_redis.h>
 #include <sync_room.h>
 #include <sync_slot.h>
 #include <sync_timer.h>
@@ -98,6 +99,10 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
         return SYNC_ERROR;
     }
 
+    if (sync_redis_init_worker(w->zone, main->redis) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
     sync_process_claim();
 
     return SYNC_OK;
@@ -140,6 +145,8 @@ sync_process_claim(void)
     }
 
     sync_worker_beat(w->zone);
+
+    sync_redis_tick();
 }
 
 
@@ -191,6 +198,8 @@ sync_process_tick(void)
     (void) sync_worker_reap(z);
 
     sync_room_expire(z);
+
+    sync_redis_tick();
 
     /* in case that a wake was lost */
 
@@ -294,7 +303,8 @@ sync_process_drain_handler(ngx_event_t *ev)
         sync_zone_count(w->zone, SYNC_COUNT_DRAINED, n);
     }
 
-    if (sync_client_alive() || sync_notify_waiting()) {
+    if (sync_client_alive() || sync_notify_waiting() || sync_redis_pending())
+    {
         sync_notify_flush();
         ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);
         return;
@@ -335,6 +345,7 @@ sync_process_release(void)
     w = &sync_process;
 
     sync_wake_done();
+    sync_redis_done();
 
     if (w->zone->self) {
         sync_worker_release(w->zone);

@@ -9,6 +9,7 @@
 
 
 #include <sync_client.h>
+#include <sync_redis.h>
 #include <sync_room.h>
 
 
@@ -121,6 +122,7 @@ typedef struct {
     ngx_array_t            *rules;      /* of sync_rule_t; may be NULL */
     sync_rule_t             rule;       /* of rooms that none matches */
     ngx_msec_t              drain;      /* ms */
+    sync_redis_conf_t      *redis;      /* NULL: none */
 } sync_main_settings_t;
 
 

@@ -507,6 +507,20 @@ sub hook {
 	return $hook;
 }
 
+# A redis-server at the port of %%PORT_i%% (port => i), started.
+
+sub redis {
+	my ($self, %o) = @_;
+
+	require Test::Sync::Redis;
+
+	my $redis = Test::Sync::Redis->new($self, %o);
+
+	push @{$self->{helpers}}, $redis;
+
+	return $redis->start;
+}
+
 # Writes name.crt and name.key, a self-signed certificate for localhost.
 
 sub write_certificate {
