@@ -32,7 +32,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:16m;
-    sync_drain 3s;
+    sync_drain 30s;
 
     keepalive_requests 100000;
 

@@ -269,7 +269,7 @@ sync_process_exiting(void)
 static void
 sync_process_drain_handler(ngx_event_t *ev)
 {
-    ngx_uint_t       due, n;
+    ngx_uint_t       due, gone, n;
     ngx_msec_t       elapsed;
     sync_process_t  *w;
 
@@ -294,8 +294,14 @@ sync_process_drain_handler(ngx_event_t *ev)
                             / w->main->drain);
     }
 
-    if (due > w->drain_done) {
-        n = sync_client_close_some(due - w->drain_done, w->code,
+    /* who left by itself, as polling sessions do, need not be told */
+
+    n = sync_client_count();
+    gone = (n < w->drain_total) ? w->drain_total - n : 0;
+    gone = ngx_max(gone, w->drain_done);
+
+    if (due > gone) {
+        n = sync_client_close_some(due - gone, w->code,
                                    w->code == SYNC_WS_CODE_RESTART
                                    ? "restarting" : "shutting down");
 
