@@ -33,12 +33,18 @@ http {
         location /plain { sync websocket; }
         location /any   { sync websocket; sync_receiver any all=on; }
         location /ws    { sync websocket; sync_hook server /_hook/sync; }
+        location /short { sync websocket; sync_hook server /_hook/short; }
         location /down  { sync websocket; sync_hook server /_down; }
         location /none  { sync websocket; sync_hook server /nowhere; }
 
         location /status { sync status; }
 
         location /_hook/ {
+            internal;
+            proxy_pass http://127.0.0.1:%%PORT_1%%;
+        }
+
+        location /_hook/short {
             internal;
             proxy_pass http://127.0.0.1:%%PORT_1%%;
             proxy_read_timeout 1s;
@@ -236,13 +242,19 @@ is_deeply(sync($ws, 'error'), { status => 'error', message => 'board.locked',
 	errorCode => 'board.locked', httpStatus => 423,
 	errorParams => [ { key => 'n', value => 7 } ] }, "the handler's error");
 
+# those that do not answer are waited for, the others have time
+
+my $short = $t->ws('/short');
+join_room($short, 'r1');
+
 for my $name (sort keys %code) {
-	my $e = sync($ws, $name);
+	my $e = sync($name =~ /hang|stall/ ? $short : $ws, $name);
 	is_deeply([ @$e{qw/ errorCode httpStatus /} ], $code{$name},
 		"hook: $name");
 }
 
 is($peer->recv_text(0.2), undef, 'nobody hears of failures');
+$short->disconnect;
 
 is_deeply(sync($ws, 'pieces')->{result}, { status => 'success', a => 'b' },
 	'answer in pieces');

@@ -157,12 +157,18 @@ sub connections {
 sub _read {
 	my ($self) = @_;
 
+	# what is new
+
 	open my $f, '<', $self->{journal} or return;
-	my @lines = <$f>;
+	seek $f, $self->{at} // 0, 0;
 
-	pop @lines if @lines && $lines[-1] !~ /\n\z/;
+	while (my $line = <$f>) {
+		last if $line !~ /\n\z/;
+		push @{$self->{read}}, $json->decode($line);
+		$self->{at} = tell $f;
+	}
 
-	return map { $json->decode($_) } @lines;
+	return @{$self->{read} || []};
 }
 
 sub _note {

@@ -380,7 +380,7 @@ sub shut {
 sub pump {
 	my ($class, $all, $each, %o) = @_;
 
-	my $end = time() + ($o{timeout} // 5) * $Test::Sync::SLOW;
+	my $end = time() + ($o{timeout} // 20) * $Test::Sync::SLOW;
 	my $poll = IO::Poll->new;
 	my %by;
 
