@@ -47,7 +47,7 @@ my @wrong = (
 	[ publish => { room => 'a', 'x' x 65 => 1 }, qr/unknown field of 65/ ],
 	( map { [ publish => { room => 'a', $_ => 1 },
 		qr/field "$_" is not supported by this version/ ] }
-		qw/ token tokens user clientId key id lsn / ),
+		qw/ token tokens key id lsn / ),
 
 	[ broadcast => { data => 1 }, qr/"channel" is missing/ ],
 	[ broadcast => { channel => '', data => 1 }, qr/"channel" must be/ ],

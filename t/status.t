@@ -28,7 +28,7 @@ my @page = (
 my $t = Test::Sync->new;
 my $others = $t->worker_processes > 1 ? 1 : 0;
 
-$t->plan(53 + @page + $others);
+$t->plan(56 + @page + $others);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -131,7 +131,7 @@ my %count = (
 	leaves => 2, published => 2, delivered => 10, hooks => 1,
 	hookFailures => 0, hookBusy => 0, notifyDropped => 0, dropped => 0,
 	slow => 0, timeouts => 0, full => 0, resets => 0, reaped => 0,
-	drained => 0, overrun => 0,
+	drained => 0, overrun => 0, acks => 0, acksLate => 0, acksDropped => 0,
 );
 
 # a worker may count what it did after another has seen it

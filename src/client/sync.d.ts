@@ -133,6 +133,9 @@ export interface StatusDetail {
 export interface Meta {
     room: string;
     pos?: string;
+
+    /* an answer is asked for: what the first listener returns */
+    ack?: number;
 }
 
 export interface SyncEvents {
@@ -190,7 +193,7 @@ export declare class SyncClient {
 
     on<E extends keyof SyncEvents>(
         event: E, fn: (data: SyncEvents[E], meta?: Meta) => void): Unsubscribe;
-    on(event: string, fn: (data: any, meta?: Meta) => void): Unsubscribe;
+    on(event: string, fn: (...args: any[]) => unknown): Unsubscribe;
 
     position(group: string): string | null;
     joinRoom(group: string, options?: { pos?: string }): Promise<JoinAnswer>;

@@ -175,7 +175,9 @@ export class SyncClient {
 
     /*
      * fn(data, meta) is called for each such event from the server; meta is
-     * {room, pos} where it came through a room.  Two events are made here as
+     * {room, pos} where it came through a room.  An event with several
+     * arguments is fn(...args); for one with {ack} as the last, what the
+     * first listener returns is the answer.  Two events are made here as
      * well: "gap" {room, reason} when messages of a room may have been
      * missed, "refused" {room, errorCode, ...} when a room could not be
      * joined again.
@@ -824,7 +826,9 @@ export class SyncClient {
             return;
         }
 
-        const [event, data, meta] = frame;
+        const [event, ...args] = frame;
+        const [data] = args;
+        const meta = args.length > 1 ? args.at(-1) : undefined;
         const reply = REPLY.exec(event);
 
         if (reply !== null) {
@@ -850,7 +854,40 @@ export class SyncClient {
             this.#sync(data);
         }
 
-        this.#emit(event, data, meta);
+        const listeners = this.#listeners.get(event);
+
+        if (Number.isInteger(args.at(-1)?.ack) && listeners?.size) {
+            void this.#acknowledge(args.at(-1).ack, listeners, args);
+            return;
+        }
+
+        this.#emit(event, ...args);
+    }
+
+    /*
+     * Who published asks for an answer: what the first listener returns, or
+     * what that resolves to.  The others are only told.
+     */
+    async #acknowledge(id, listeners, args) {
+        const socket = this.#socket;
+        const [first, ...others] = listeners;
+        let answer;
+
+        try {
+            const value = first(...args);
+
+            notify(others, ...args);
+            answer = await value;
+
+        } catch (e) {
+            report(e);
+            return;
+        }
+
+        if (this.#socket === socket && this.#status === "connected") {
+            this.#send("ack", { id, args: answer === undefined ? []
+                                                               : [answer] });
+        }
     }
 
     #answered(event, index, data) {

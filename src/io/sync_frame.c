@@ -11,6 +11,7 @@
 #include <sync_eio.h>
 #include <sync_json.h>
 #include <sync_position.h>
+#include <sync_registry.h>
 #include <sync_sse.h>
 #include <sync_ws.h>
 #include <sync_writer.h>
@@ -24,8 +25,8 @@
 
 
 #define SYNC_FRAME_TAIL_MAX                                                   \
-    (sizeof(",{\"room\":\"\",\"pos\":\"\"}]") + SYNC_NAME_MAX * 6             \
-     + SYNC_POSITION_LEN)
+    (sizeof(",{\"room\":\"\",\"pos\":\"\",\"ack\":}]") + SYNC_NAME_MAX * 6     \
+     + SYNC_POSITION_LEN + NGX_INT64_LEN)
 
 
 /* What stands around the entries of a run. */
@@ -190,13 +191,23 @@ sync_frame_entry(sync_frame_t *f, u_char *dst, sync_entry_t *e)
     tail.data = buf;
     tail.len = sync_frame_tail(f, buf, e);
 
-    if (tail.len) {
-        json.len--;
-    }
-
     if (f->dialect == SYNC_DIALECT_SIO || f->dialect == SYNC_DIALECT_EIO) {
+
+        if (e->flags & SYNC_FRAME_BINARY) {
+            return sync_frame_binary_event(f->dialect, dst, sync_entry_ack(e),
+                                           &json, &tail);
+        }
+
+        if (tail.len) {
+            json.len--;
+        }
+
         return sync_frame_event_packet(f->dialect, dst, sync_entry_ack(e),
                                        &json, &tail);
+    }
+
+    if (tail.len) {
+        json.len--;
     }
 
     return sync_frame_text(dst, &json, &tail,
@@ -211,12 +222,23 @@ static size_t
 sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
 {
     u_char           pos[SYNC_POSITION_LEN];
+    uint64_t         ack;
     sync_str_t       room;
     sync_writer_t    w;
     sync_position_t  position;
 
+    /* Socket.IO has a place of its own for the number */
+
+    ack = (f->dialect == SYNC_DIALECT_WS
+           || f->dialect == SYNC_DIALECT_WS_DEFLATE) ? sync_entry_ack(e) : 0;
+
     if (!f->recoverable && !(e->flags & SYNC_FRAME_ROOM)) {
-        return 0;
+
+        if (ack == 0) {
+            return 0;
+        }
+
+        return ngx_sprintf(tail, ",{\"ack\":%uL}]", ack) - tail;
     }
 
     room = *f->name;
@@ -238,6 +260,11 @@ sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
         sync_write_literal(&w, ",\"pos\":\"");
         sync_write(&w, pos, sync_position_print(pos, &position) - pos);
         sync_write_byte(&w, '"');
+    }
+
+    if (ack) {
+        sync_write_literal(&w, ",\"ack\":");
+        sync_write_int(&w, (int64_t) ack);
     }
 
     sync_write_literal(&w, "}]");
@@ -401,7 +428,7 @@ static ssize_t
 sync_frame_channel(sync_frame_t *f, u_char *dst, sync_entry_t *e)
 {
     size_t           size;
-    u_char          *p, pos[SYNC_POSITION_LEN];
+    u_char          *p, pos[SYNC_POSITION_LEN], text[SYNC_ID_TEXT];
     sync_str_t       json, event, data, room, id;
     sync_writer_t    w;
     sync_position_t  position;
@@ -421,8 +448,17 @@ sync_frame_channel(sync_frame_t *f, u_char *dst, sync_entry_t *e)
         room.len = e->subject_len;
     }
 
-    size = sizeof("{\"channel\":\"\",\"data\":,\"timestamp\":}") + NGX_INT64_LEN
-           + room.len * 6 + data.len;
+    if (e->kind == SYNC_ENTRY_CLIENT) {
+
+        /* its own, of which it is the only one to hear */
+
+        sync_registry_print_id(text, room.data);
+        room.data = text;
+        room.len = SYNC_ID_TEXT;
+    }
+
+    size = sizeof("{\"channel\":\"\",\"data\":[],\"timestamp\":}")
+           + NGX_INT64_LEN + room.len * 6 + data.len;
 
     p = sync_frame_scratch(size);
     if (p == NULL) {
@@ -434,7 +470,16 @@ sync_frame_channel(sync_frame_t *f, u_char *dst, sync_entry_t *e)
     sync_write_literal(&w, "{\"channel\":");
     sync_json_write_str(&w, &room);
     sync_write_literal(&w, ",\"data\":");
-    sync_write_str(&w, &data);
+
+    if (e->flags & SYNC_FRAME_ARGS) {
+        sync_write_byte(&w, '[');
+        sync_write_str(&w, &data);
+        sync_write_byte(&w, ']');
+
+    } else {
+        sync_write_str(&w, &data);
+    }
+
     sync_write_literal(&w, ",\"timestamp\":");
     sync_write_int(&w, e->time);
     sync_write_byte(&w, '}');

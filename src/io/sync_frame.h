@@ -33,7 +33,9 @@ typedef enum {
 
 /* In sync_entry_t.flags. */
 
-#define SYNC_FRAME_ROOM  0x01   /* {"room":...} is the last argument */
+#define SYNC_FRAME_ROOM    0x01     /* {"room":...} is the last argument */
+#define SYNC_FRAME_ARGS    0x02     /* there are several arguments */
+#define SYNC_FRAME_BINARY  0x04     /* {"base64":"..."} are bytes */
 
 
 typedef struct {
@@ -82,6 +84,23 @@ sync_run_t *sync_frame_packet(sync_dialect_e dialect, sync_str_t *head,
 
 /* The same for a binary one; its data alone. */
 sync_run_t *sync_frame_binary(sync_dialect_e dialect, sync_str_t *data);
+
+/*
+ * How many objects {"base64":"..."}, with nothing else in them, are in a JSON
+ * text; SYNC_ERROR if there are more than SYNC_FRAME_ATTACHMENTS, or one is no
+ * base64.
+ */
+#define SYNC_FRAME_ATTACHMENTS  64
+
+ssize_t sync_frame_attachments(sync_str_t *json);
+
+/*
+ * Writes an event with such objects as bytes, for one of the two dialects of
+ * Socket.IO, and returns its length, or, with no dst, how long it may become.
+ * json is the whole array; tail, if it is not empty, stands for its bracket.
+ */
+size_t sync_frame_binary_event(sync_dialect_e dialect, u_char *dst,
+    uint64_t ack, sync_str_t *json, sync_str_t *tail);
 
 /* Frames one JSON array, as send() of a transport does. */
 sync_run_t *sync_frame_json(sync_dialect_e dialect, sync_str_t *json,

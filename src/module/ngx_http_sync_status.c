@@ -177,7 +177,16 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
       "Commands not sent, as too many waited." },
 
     { SYNC_COUNT_REDIS_RECONNECTS, "redisReconnects",
-      "sync_redis_reconnects_total", "Links to Redis that came again." }
+      "sync_redis_reconnects_total", "Links to Redis that came again." },
+
+    { SYNC_COUNT_ACKS, "acks", "sync_acks_total",
+      "Acknowledgements that were waited for." },
+
+    { SYNC_COUNT_ACKS_LATE, "acksLate", "sync_acks_late_total",
+      "Acknowledgements that nobody waited for." },
+
+    { SYNC_COUNT_ACKS_DROPPED, "acksDropped", "sync_acks_dropped_total",
+      "Acknowledgements that there was no room for." }
 };
 
 

@@ -210,6 +210,13 @@ ngx_int_t sync_room_is_member(sync_zone_t *z, sync_str_t *name,
 ngx_uint_t sync_room_members(sync_zone_t *z, sync_str_t *name,
     ngx_uint_t skip, u_char *ids, ngx_uint_t n, ngx_uint_t *total);
 
+/*
+ * The same for those who hear the message with that LSN and can answer it:
+ * who was in the room before, and is no event stream.
+ */
+ngx_uint_t sync_room_hearers(sync_zone_t *z, sync_str_t *name, uint64_t lsn,
+    u_char *ids, ngx_uint_t n);
+
 typedef struct {
     uint32_t             nmembers;
     uint32_t             messages;      /* kept */

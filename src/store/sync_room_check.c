@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_room.h>
+#include <sync_ack.h>
 
 
 /*
@@ -116,6 +117,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
                    && ngx_memcmp(sum.patterns, sh->patterns,
                                  sizeof(sum.patterns)) == 0,
                    "zone: wrong counts of patterns");
+
+    text = sync_ack_check(z, &sum.used);
+    sync_room_must(text == NULL, text);
 
     *lost = (sh->heap.ngranules - sh->heap.nfree) * SYNC_HEAP_GRANULE
             - sum.used;

@@ -109,6 +109,46 @@ sync_room_members(sync_zone_t *z, sync_str_t *name, ngx_uint_t skip,
 
 
 ngx_uint_t
+sync_room_hearers(sync_zone_t *z, sync_str_t *name, uint64_t lsn,
+    u_char *ids, ngx_uint_t n)
+{
+    ngx_uint_t      copied;
+    ngx_queue_t    *q;
+    sync_room_t    *room;
+    sync_member_t  *m;
+
+    copied = 0;
+
+    sync_zone_lock(z);
+
+    room = sync_room_lookup_locked(z, name);
+
+    if (room == NULL) {
+        sync_zone_unlock(z);
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&room->members);
+         q != ngx_queue_sentinel(&room->members) && copied < n;
+         q = ngx_queue_next(q))
+    {
+        m = ngx_queue_data(q, sync_member_t, queue);
+
+        if (m->start >= lsn || m->record->transport == SYNC_TRANSPORT_SSE) {
+            continue;
+        }
+
+        ngx_memcpy(ids + copied * SYNC_ID_LEN, m->record->id, SYNC_ID_LEN);
+        copied++;
+    }
+
+    sync_zone_unlock(z);
+
+    return copied;
+}
+
+
+ngx_uint_t
 sync_room_page(sync_zone_t *z, sync_str_t *prefix, uint32_t *bucket,
     sync_room_info_t *info, ngx_uint_t n)
 {

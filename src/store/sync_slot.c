@@ -10,6 +10,7 @@
 #include <sync_worker.h>
 #include <sync_registry.h>
 #include <sync_room.h>
+#include <sync_ack.h>
 #include <sync_sid.h>
 
 
@@ -162,8 +163,10 @@ sync_worker_release(sync_zone_t *z)
 
     sync_zone_lock(z);
 
-    if (w->nclients) {
-        /* records are left: others will reap */
+    if (w->nclients
+        || sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN)
+    {
+        /* something is left: others will reap */
         sync_worker_bury_locked(z, w);
 
     } else {
@@ -266,7 +269,11 @@ sync_slot_reap(sync_zone_t *z, sync_worker_t *w, ngx_pid_t pid,
             sync_worker_bury_locked(z, w);
         }
 
-        if (sid <= z->sh->sid_mask) {
+        if (sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN) {
+
+            /* the next time */
+
+        } else if (sid <= z->sh->sid_mask) {
             sync_sid_reap_locked(z, sync_worker_slot(z, w), &sid);
 
         } else {

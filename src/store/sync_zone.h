@@ -45,7 +45,8 @@
 
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
-#define SYNC_ZONE_VERSION  3            /* of the layout of what is in it */
+#define SYNC_ACKS_MAX      256          /* waited for; a power of two */
+#define SYNC_ZONE_VERSION  4            /* of the layout of what is in it */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
 
@@ -61,6 +62,7 @@ typedef struct sync_chunk_s      sync_chunk_t;
 typedef struct sync_sid_s        sync_sid_t;
 typedef struct sync_sid_node_s   sync_sid_node_t;
 typedef struct sync_session_s    sync_session_t;
+typedef struct sync_ack_s        sync_ack_t;
 
 
 /*
@@ -101,6 +103,9 @@ typedef enum {
     SYNC_COUNT_REDIS_LOST,          /* commands that went with their link */
     SYNC_COUNT_REDIS_BUSY,          /* commands refused, too many waiting */
     SYNC_COUNT_REDIS_RECONNECTS,
+    SYNC_COUNT_ACKS,                /* acknowledgements that were waited for */
+    SYNC_COUNT_ACKS_LATE,           /* that nobody waits for */
+    SYNC_COUNT_ACKS_DROPPED,        /* not kept: too much, the zone is full */
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -176,6 +181,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     ngx_uint_t           nmembers;
     ngx_uint_t           npatterns;     /* rooms whose name ends in '*' */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */
+
+    sync_ack_t          *acks[SYNC_ACKS_MAX];
 
     sync_room_t         *host;          /* every worker reads it */
     ngx_queue_t          idle;          /* rooms without members, for expiry */

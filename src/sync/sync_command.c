@@ -163,10 +163,11 @@ sync_command_obey(sync_entry_t *e)
 static void
 sync_command_say(sync_entry_t *e)
 {
-    ngx_int_t       rc;
-    sync_run_t     *run;
-    sync_str_t      json, none;
-    sync_client_t  *c;
+    ngx_int_t              rc;
+    sync_run_t            *run;
+    sync_str_t             none;
+    sync_client_t         *c;
+    sync_frame_deflate_t   deflate;
 
     c = sync_command_lookup(sync_entry_subject(e));
 
@@ -174,20 +175,13 @@ sync_command_say(sync_entry_t *e)
         return;
     }
 
-    if (sync_entry_ack(e) == 0
-        || (c->dialect != SYNC_DIALECT_SIO && c->dialect != SYNC_DIALECT_EIO))
-    {
-        json.data = sync_entry_json(e);
-        json.len = e->len;
-
-        (void) sync_client_send(c, &json);
-        return;
-    }
+    deflate.level = c->conf->level;
+    deflate.min = c->conf->min;
 
     sync_str_set(&none, "");
 
     run = sync_frame_entries(c->dialect, (u_char *) e, e->size, 1, &none, 0,
-                             NULL);
+                             &deflate);
 
     rc = run ? sync_client_queue(c, run, 0, run->len) : SYNC_ERROR;
 

@@ -40,6 +40,8 @@ static ngx_int_t sync_control_check_field(const sync_control_op_t *op,
 static void sync_control_cleanup(void *data);
 static ngx_int_t sync_control_finish(sync_control_t *ctl,
     sync_control_answer_t *answer);
+static ngx_int_t sync_control_append(sync_control_t *ctl,
+    sync_control_answer_t *answer);
 static ngx_int_t sync_control_dump(ngx_pool_t *pool, json_t *json,
     ngx_str_t *body);
 static void sync_control_write_arg(sync_writer_t *w, u_char *p,
@@ -48,7 +50,10 @@ static void sync_control_write_arg(sync_writer_t *w, u_char *p,
 
 static const sync_control_op_t  sync_control_ops[] = {
     { "publish", sync_control_publish, 0,
-      " room rooms pattern all event data except " },
+      " room rooms pattern clientId user all event data except " },
+    { "emit", sync_control_emit, 0,
+      " room rooms pattern clientId user all event args except ack timeout "
+      "binary " },
     { "broadcast", sync_control_broadcast, 0, " channel data " },
     { "kick", sync_control_kick, 0, " clientId user reason " },
     { "disconnect", sync_control_disconnect, 0, " clientId user " },
@@ -65,7 +70,7 @@ static const sync_control_op_t  sync_control_ops[] = {
 /* fields that later versions of the operations have */
 
 static const char  sync_control_later[] =
-    " token tokens user clientId key id lsn ";
+    " token tokens key id lsn ";
 
 
 const sync_control_op_t *
@@ -253,7 +258,39 @@ sync_control_finish(sync_control_t *ctl, sync_control_answer_t *answer)
         return NGX_ERROR;
     }
 
-    return sync_control_dump(ctl->pool, ctl->answer, &answer->body);
+    if (sync_control_dump(ctl->pool, ctl->answer, &answer->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return sync_control_append(ctl, answer);
+}
+
+
+/* What is not jansson's, byte by byte as it came. */
+
+static ngx_int_t
+sync_control_append(sync_control_t *ctl, sync_control_answer_t *answer)
+{
+    u_char  *p, *body;
+
+    if (ctl->members.len == 0) {
+        return NGX_OK;
+    }
+
+    body = ngx_pnalloc(ctl->pool, answer->body.len + 1 + ctl->members.len);
+    if (body == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(body, answer->body.data, answer->body.len - 1);
+    *p++ = ',';
+    p = ngx_cpymem(p, ctl->members.data, ctl->members.len);
+    *p++ = '}';
+
+    answer->body.data = body;
+    answer->body.len = p - body;
+
+    return NGX_OK;
 }
 
 

@@ -254,6 +254,14 @@ sync_control_full(sync_control_t *ctl)
 }
 
 
+ngx_int_t
+sync_control_busy(sync_control_t *ctl, const char *code, const char *message)
+{
+    return sync_control_fail(ctl, NGX_HTTP_SERVICE_UNAVAILABLE, code,
+                             message);
+}
+
+
 static ngx_int_t
 sync_control_fail(sync_control_t *ctl, ngx_uint_t status, const char *code,
     const char *message)

@@ -31,6 +31,7 @@
 #define SYNC_CONTROL_LIMIT         100      /* entries of a page */
 #define SYNC_CONTROL_LIMIT_MAX     1000
 #define SYNC_CONTROL_ROOMS_MAX     1000     /* of a publish, of a client */
+#define SYNC_CONTROL_CLIENTS_MAX   1000     /* of a user */
 #define SYNC_CONTROL_MESSAGE       256      /* bytes of an error's message */
 
 
@@ -50,6 +51,7 @@ typedef struct {
     ngx_pool_t            *pool;
     sync_json_t            fields;      /* an object */
     json_t                *answer;      /* an object */
+    sync_str_t             members;     /* more of it, as they stand; or "" */
     sync_control_done_pt   done;        /* for an answer that comes later */
     void                  *data;
     ngx_uint_t             status;      /* of an error; 0: none */
@@ -62,6 +64,7 @@ typedef struct {
 /* Operations. */
 
 ngx_int_t sync_control_publish(sync_control_t *ctl);
+ngx_int_t sync_control_emit(sync_control_t *ctl);
 ngx_int_t sync_control_broadcast(sync_control_t *ctl);
 ngx_int_t sync_control_kick(sync_control_t *ctl);
 ngx_int_t sync_control_disconnect(sync_control_t *ctl);
@@ -78,6 +81,34 @@ ngx_int_t sync_control_client(sync_control_t *ctl);
  * returned else: SYNC_OK or SYNC_ERROR.  The pool may be gone after it.
  */
 void sync_control_done(sync_control_t *ctl, ngx_int_t rc);
+
+/* Who is to hear a message. */
+
+typedef struct {
+    ngx_array_t            rooms;       /* sync_str_t; patterns, too */
+    ngx_array_t            clients;     /* ids of SYNC_ID_LEN bytes */
+    unsigned               all:1;       /* every client */
+    unsigned               direct:1;    /* the clients, not rooms */
+} sync_control_target_t;
+
+
+/*
+ * Exactly one of "room", "rooms", "pattern", "clientId", "user" and "all".
+ * The clients of a user are those of this instant.
+ */
+ngx_int_t sync_control_targets(sync_control_t *ctl,
+    sync_control_target_t *target);
+
+/* "except". */
+ngx_int_t sync_control_except(sync_control_t *ctl, sync_saying_t *s);
+
+/*
+ * Says it to them, and adds "rooms" or "receivers" to the answer.  The LSN
+ * that the message got in a room is put into lsns, one for each of
+ * target->rooms, unless it is NULL; 0: nobody hears it there.
+ */
+ngx_int_t sync_control_say(sync_control_t *ctl,
+    sync_control_target_t *target, sync_saying_t *s, uint64_t *lsns);
 
 /* A field that is there; one that is null is not.  No error is noted. */
 ngx_int_t sync_control_field(sync_control_t *ctl, const char *field,
@@ -118,6 +149,8 @@ ngx_int_t sync_control_invalid(sync_control_t *ctl, const char *fmt, ...);
 ngx_int_t sync_control_missing(sync_control_t *ctl, const char *field);
 ngx_int_t sync_control_not_found(sync_control_t *ctl);
 ngx_int_t sync_control_full(sync_control_t *ctl);
+ngx_int_t sync_control_busy(sync_control_t *ctl, const char *code,
+    const char *message);
 
 
 #endif /* _SYNC_CONTROL_OP_H_INCLUDED_ */

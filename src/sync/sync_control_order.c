@@ -22,14 +22,18 @@
 #define SYNC_CONTROL_REASON  123        /* bytes in a close frame */
 
 
-static ngx_int_t sync_control_targets(sync_control_t *ctl, ngx_array_t *names,
-    ngx_uint_t *all);
+static ngx_int_t sync_control_target_client(sync_control_t *ctl,
+    sync_control_target_t *target);
+static ngx_int_t sync_control_target_user(sync_control_t *ctl,
+    sync_control_target_t *target);
 static ngx_int_t sync_control_target_list(sync_control_t *ctl,
     sync_json_t *list, ngx_array_t *names);
 static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
-static ngx_int_t sync_control_except(sync_control_t *ctl, sync_saying_t *s);
-static ngx_int_t sync_control_say(sync_control_t *ctl, ngx_array_t *names,
-    sync_saying_t *s);
+static ngx_int_t sync_control_say_rooms(sync_control_t *ctl,
+    sync_control_target_t *target, sync_saying_t *s, uint64_t *lsns);
+static ngx_int_t sync_control_say_clients(sync_control_t *ctl,
+    sync_control_target_t *target, sync_saying_t *s);
+static ngx_int_t sync_control_say_all(sync_control_t *ctl, sync_saying_t *s);
 static ngx_int_t sync_control_close(sync_control_t *ctl, ngx_uint_t code);
 static ngx_int_t sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
     ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n);
@@ -41,53 +45,40 @@ static ngx_int_t sync_control_order(sync_control_t *ctl, ngx_int_t rc);
 ngx_int_t
 sync_control_publish(sync_control_t *ctl)
 {
-    ngx_int_t      rc;
-    ngx_uint_t     all;
-    ngx_array_t    names;
-    sync_said_t    said;
-    sync_saying_t  s;
+    sync_saying_t          s;
+    sync_control_target_t  target;
 
-    if (ngx_array_init(&names, ctl->pool, 1, sizeof(sync_str_t)) != NGX_OK
-        || sync_control_targets(ctl, &names, &all) != SYNC_OK
+    if (sync_control_targets(ctl, &target) != SYNC_OK
         || sync_control_saying(ctl, &s) != SYNC_OK)
     {
         return SYNC_ERROR;
     }
 
-    if (!all) {
+    if (!target.all && !target.direct) {
         s.flags = SYNC_FRAME_ROOM;
-
-        return sync_control_say(ctl, &names, &s);
     }
 
-    ngx_memzero(&said, sizeof(sync_said_t));
-
-    rc = sync_publish_all(ctl->main, &s, &said);
-
-    if (rc != SYNC_OK && rc != SYNC_DECLINED) {
-        return sync_control_full(ctl);
-    }
-
-    sync_control_set(ctl, ctl->answer, "receivers",
-                     json_integer(said.receivers));
-
-    return SYNC_OK;
+    return sync_control_say(ctl, &target, &s, NULL);
 }
 
 
 ngx_int_t
 sync_control_broadcast(sync_control_t *ctl)
 {
-    ngx_int_t      rc;
-    sync_str_t    *name;
-    ngx_array_t    names;
-    sync_saying_t  s;
+    ngx_int_t               rc;
+    sync_str_t             *name;
+    sync_saying_t           s;
+    sync_control_target_t   target;
 
-    if (ngx_array_init(&names, ctl->pool, 1, sizeof(sync_str_t)) != NGX_OK) {
+    ngx_memzero(&target, sizeof(sync_control_target_t));
+
+    if (ngx_array_init(&target.rooms, ctl->pool, 1, sizeof(sync_str_t))
+        != NGX_OK)
+    {
         return SYNC_ERROR;
     }
 
-    name = ngx_array_push(&names);
+    name = ngx_array_push(&target.rooms);
     if (name == NULL) {
         return SYNC_ERROR;
     }
@@ -104,53 +95,70 @@ sync_control_broadcast(sync_control_t *ctl)
 
     s.flags = SYNC_FRAME_ROOM;
 
-    return sync_control_say(ctl, &names, &s);
+    return sync_control_say(ctl, &target, &s, NULL);
 }
 
 
-/* Exactly one of room, rooms, pattern and all; for all no name is given. */
-
-static ngx_int_t
-sync_control_targets(sync_control_t *ctl, ngx_array_t *names, ngx_uint_t *all)
+ngx_int_t
+sync_control_targets(sync_control_t *ctl, sync_control_target_t *target)
 {
     ngx_uint_t   i, n;
     sync_str_t  *name;
-    sync_json_t  v, target;
+    sync_json_t  v, value;
     const char  *field;
 
-    static const char  *fields[] = { "room", "rooms", "pattern", "all" };
+    static const char  *fields[] = { "room", "pattern", "rooms", "clientId",
+                                     "user", "all" };
+
+    ngx_memzero(target, sizeof(sync_control_target_t));
+
+    if (ngx_array_init(&target->rooms, ctl->pool, 1, sizeof(sync_str_t))
+        != NGX_OK
+        || ngx_array_init(&target->clients, ctl->pool, 1, SYNC_ID_LEN)
+           != NGX_OK)
+    {
+        return SYNC_ERROR;
+    }
 
     n = 0;
     field = NULL;
-    *all = 0;
 
     for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 
         if (sync_control_field(ctl, fields[i], &v) == SYNC_OK) {
             field = fields[i];
-            target = v;
+            value = v;
             n++;
         }
     }
 
     if (n != 1) {
         return sync_control_invalid(ctl, "exactly one of \"room\", \"rooms\", "
-                                    "\"pattern\" and \"all\" must be given");
+                                    "\"pattern\", \"clientId\", \"user\" and "
+                                    "\"all\" must be given");
     }
 
-    *all = (field == fields[3]);
+    if (field == fields[5]) {
+        target->all = 1;
 
-    if (*all) {
-        return (target.type == SYNC_JSON_TRUE)
+        return (value.type == SYNC_JSON_TRUE)
                ? SYNC_OK
                : sync_control_invalid(ctl, "\"all\" must be true");
     }
 
-    if (field == fields[1]) {
-        return sync_control_target_list(ctl, &target, names);
+    if (field == fields[4]) {
+        return sync_control_target_user(ctl, target);
     }
 
-    name = ngx_array_push(names);
+    if (field == fields[3]) {
+        return sync_control_target_client(ctl, target);
+    }
+
+    if (field == fields[2]) {
+        return sync_control_target_list(ctl, &value, &target->rooms);
+    }
+
+    name = ngx_array_push(&target->rooms);
     if (name == NULL) {
         return SYNC_ERROR;
     }
@@ -159,8 +167,89 @@ sync_control_targets(sync_control_t *ctl, ngx_array_t *names, ngx_uint_t *all)
         return SYNC_ERROR;
     }
 
-    if (field == fields[2] && !sync_name_is_pattern(name)) {
+    if (field == fields[1] && !sync_name_is_pattern(name)) {
         return sync_control_invalid(ctl, "\"pattern\" must end in \"*\"");
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_target_client(sync_control_t *ctl, sync_control_target_t *target)
+{
+    u_char              *id;
+    sync_record_info_t   info;
+
+    target->direct = 1;
+
+    id = ngx_array_push(&target->clients);
+    if (id == NULL) {
+        return SYNC_ERROR;
+    }
+
+    if (sync_control_id(ctl, id) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    return sync_registry_info(ctl->main->zone, id, &info) == SYNC_OK
+           ? SYNC_OK : sync_control_not_found(ctl);
+}
+
+
+static ngx_int_t
+sync_control_target_user(sync_control_t *ctl, sync_control_target_t *target)
+{
+    u_char              *id;
+    uint32_t             bucket;
+    sync_str_t           user;
+    ngx_uint_t           i, n;
+    sync_zone_t         *z;
+    sync_record_info_t  *info;
+
+    target->direct = 1;
+
+    if (sync_control_string(ctl, "user", &user) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    if (user.len == 0) {
+        return sync_control_invalid(ctl, "\"user\" is empty");
+    }
+
+    info = ngx_palloc(ctl->pool,
+                      SYNC_CONTROL_LIMIT * sizeof(sync_record_info_t));
+    if (info == NULL) {
+        return SYNC_ERROR;
+    }
+
+    z = ctl->main->zone;
+
+    for (bucket = 0; bucket <= z->sh->mask; /* void */) {
+
+        n = sync_registry_page(z, &bucket, info, SYNC_CONTROL_LIMIT);
+
+        for (i = 0; i < n; i++) {
+
+            if (info[i].user_len != user.len
+                || ngx_memcmp(info[i].user, user.data, user.len) != 0)
+            {
+                continue;
+            }
+
+            if (target->clients.nelts == SYNC_CONTROL_CLIENTS_MAX) {
+                return sync_control_invalid(ctl, "\"user\" has more than %d "
+                                            "clients",
+                                            SYNC_CONTROL_CLIENTS_MAX);
+            }
+
+            id = ngx_array_push(&target->clients);
+            if (id == NULL) {
+                return SYNC_ERROR;
+            }
+
+            ngx_memcpy(id, info[i].id, SYNC_ID_LEN);
+        }
     }
 
     return SYNC_OK;
@@ -277,7 +366,7 @@ sync_control_saying(sync_control_t *ctl, sync_saying_t *s)
 }
 
 
-static ngx_int_t
+ngx_int_t
 sync_control_except(sync_control_t *ctl, sync_saying_t *s)
 {
     u_char            *ids;
@@ -332,8 +421,25 @@ sync_control_except(sync_control_t *ctl, sync_saying_t *s)
 }
 
 
+ngx_int_t
+sync_control_say(sync_control_t *ctl, sync_control_target_t *target,
+    sync_saying_t *s, uint64_t *lsns)
+{
+    if (target->all) {
+        return sync_control_say_all(ctl, s);
+    }
+
+    if (target->direct) {
+        return sync_control_say_clients(ctl, target, s);
+    }
+
+    return sync_control_say_rooms(ctl, target, s, lsns);
+}
+
+
 static ngx_int_t
-sync_control_say(sync_control_t *ctl, ngx_array_t *names, sync_saying_t *s)
+sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
+    sync_saying_t *s, uint64_t *lsns)
 {
     json_t       *rooms, *room;
     ngx_int_t     rc;
@@ -346,9 +452,9 @@ sync_control_say(sync_control_t *ctl, ngx_array_t *names, sync_saying_t *s)
 
     sync_control_set(ctl, ctl->answer, "rooms", rooms);
 
-    name = names->elts;
+    name = target->rooms.elts;
 
-    for (i = 0; i < names->nelts; i++) {
+    for (i = 0; i < target->rooms.nelts; i++) {
 
         (void) ngx_cpystrn((u_char *) key, name[i].data, name[i].len + 1);
 
@@ -364,6 +470,10 @@ sync_control_say(sync_control_t *ctl, ngx_array_t *names, sync_saying_t *s)
             return sync_control_full(ctl);
         }
 
+        if (lsns && rc == SYNC_OK) {
+            lsns[i] = said.lsn;
+        }
+
         room = json_object();
 
         sync_control_set(ctl, room, "receivers",
@@ -372,6 +482,66 @@ sync_control_say(sync_control_t *ctl, ngx_array_t *names, sync_saying_t *s)
         sync_control_set(ctl, room, "position", json_null());
         sync_control_set(ctl, rooms, key, room);
     }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_say_clients(sync_control_t *ctl, sync_control_target_t *target,
+    sync_saying_t *s)
+{
+    u_char      *id;
+    ngx_int_t    rc;
+    ngx_uint_t   i, j, n;
+
+    n = 0;
+    id = target->clients.elts;
+
+    for (i = 0; i < target->clients.nelts; i++, id += SYNC_ID_LEN) {
+
+        for (j = 0; j < s->nexcept; j++) {
+            if (ngx_memcmp(s->except + j * SYNC_ID_LEN, id, SYNC_ID_LEN) == 0)
+            {
+                break;
+            }
+        }
+
+        if (j < s->nexcept) {
+            continue;
+        }
+
+        rc = sync_publish_client(ctl->main, id, s);
+
+        if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+            return sync_control_full(ctl);
+        }
+
+        n += (rc == SYNC_OK);
+    }
+
+    sync_control_set(ctl, ctl->answer, "receivers", json_integer(n));
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_say_all(sync_control_t *ctl, sync_saying_t *s)
+{
+    ngx_int_t    rc;
+    sync_said_t  said;
+
+    ngx_memzero(&said, sizeof(sync_said_t));
+
+    rc = sync_publish_all(ctl->main, s, &said);
+
+    if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+        return sync_control_full(ctl);
+    }
+
+    sync_control_set(ctl, ctl->answer, "receivers",
+                     json_integer(said.receivers));
 
     return SYNC_OK;
 }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_process.h>
+#include <sync_collect.h>
 #include <sync_client.h>
 #include <sync_command.h>
 #include <sync_fanout.h>
@@ -182,6 +183,8 @@ sync_process_look(void)
 
     sync_fanout_look();
 
+    sync_collect_look();
+
     sync_eio_client_retry();
 }
 
@@ -309,7 +312,10 @@ sync_process_drain_handler(ngx_event_t *ev)
         sync_zone_count(w->zone, SYNC_COUNT_DRAINED, n);
     }
 
-    if (sync_client_alive() || sync_notify_waiting() || sync_redis_pending())
+    if (sync_client_alive()
+        || sync_notify_waiting()
+        || sync_redis_pending()
+        || sync_collect_waiting())
     {
         sync_notify_flush();
         ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_request.h>
 #include <sync_ask.h>
+#include <sync_collect.h>
 #include <sync_fanout.h>
 #include <sync_gate.h>
 #include <sync_join.h>
@@ -55,6 +56,8 @@ static sync_request_event_t  sync_request_events[] = {
 
     { sync_string("syncCancel"), sync_request_ignore },
     { sync_string("apiCancel"), sync_request_ignore },
+
+    { sync_string("ack"), sync_collect_event },
     { { 0, NULL }, NULL }
 };
 

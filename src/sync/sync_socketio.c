@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_socketio.h>
+#include <sync_collect.h>
 #include <sync_call.h>
 #include <sync_connect.h>
 #include <sync_eio_client.h>
@@ -173,6 +174,7 @@ sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
         return;
 
     case SYNC_SIO_ACK:
+        sync_collect_answer(c, pkt->id, &pkt->data.raw);
         return;
 
     case SYNC_SIO_BINARY_EVENT:
@@ -564,6 +566,9 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
 
     } else if (pkt.type == SYNC_SIO_BINARY_EVENT) {
         sync_socketio_event(c, &pkt);
+
+    } else {
+        sync_collect_answer(c, pkt.id, &pkt.data.raw);
     }
 
     ngx_free(p);

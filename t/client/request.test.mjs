@@ -457,3 +457,20 @@ test("a callback that throws stops no other", async (t) => {
     assert.throws(thrown[0], /mine/);
     assert.equal(client.status, "connected");
 });
+
+test("acknowledgement: what the first listener returns", async () => {
+    const heard = [];
+
+    await start();
+    client.on("ask", async (...args) => ({ sum: args[0] + args[1] }));
+    client.on("ask", (...args) => heard.push(args));
+    client.on("bare", () => {});
+    WebSocket.last.frame("ask", 1, 2, { ack: 7 });
+    WebSocket.last.frame("bare", { ack: 8 });
+    WebSocket.last.frame("unheard", { ack: 9 });
+    await turn();
+
+    assert.deepEqual(heard, [[1, 2, { ack: 7 }]]);
+    assert.deepEqual(WebSocket.last.sent.filter(([event]) => event === "ack"),
+        [["ack", { id: 7, args: [{ sum: 3 }] }], ["ack", { id: 8, args: [] }]]);
+});

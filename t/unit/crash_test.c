@@ -7,6 +7,7 @@
 
 
 #include "zone.h"
+#include <sync_ack.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -72,6 +73,12 @@ static void claim(void);
 static void prepare_dead(void);
 static void reap(void);
 static void hold(void);
+static void begin_ack(void);
+static void prepare_ack(void);
+static void put_answer(void);
+static void prepare_answers(void);
+static void take_answers(void);
+static void end_ack(void);
 
 
 static crash_case_t  cases[] = {
@@ -94,7 +101,11 @@ static crash_case_t  cases[] = {
     { "a hold", prepare_news, hold },
     { "a removed record", prepare_rooms, remove_record },
     { "an expiry", prepare_none, expire },
-    { "a reaping", prepare_dead, reap }
+    { "a reaping", prepare_dead, reap },
+    { "an acknowledgement that is asked for", prepare_none, begin_ack },
+    { "an answer", prepare_ack, put_answer },
+    { "answers that are taken", prepare_answers, take_answers },
+    { "an acknowledgement that ends", prepare_answers, end_ack }
 };
 
 
@@ -102,6 +113,7 @@ static sync_zone_t     z, worker;
 static u_char         *shadow, *crashed;
 static sync_record_t  *mine, *other;
 static sync_member_t  *member;
+static sync_ack_t     *ack;
 
 
 int
@@ -616,6 +628,7 @@ prepare_dead(void)
     sync_zone_t  w;
 
     prepare_rooms();
+    prepare_answers();
 
     w = worker;
     prepare_two();
@@ -763,6 +776,68 @@ hold(void)
 {
     sync_room_hold(&worker, member->interest, 1);
     sync_room_hold(&worker, member->interest, 0);
+}
+
+
+static void
+begin_ack(void)
+{
+    ngx_uint_t  full;
+
+    static u_char  random[SYNC_ACK_RANDOM] = { 1, 2, 3, 4, 5 };
+
+    ack = sync_ack_begin(&worker, random, 4096, &full);
+}
+
+
+static void
+prepare_ack(void)
+{
+    prepare_none();
+    begin_ack();
+}
+
+
+static void
+put_answer(void)
+{
+    sync_wake_set_t  wake;
+
+    static u_char  id[SYNC_ID_LEN];
+
+    wake.n = 0;
+    (void) sync_ack_put(&worker, ack->number, id, (u_char *) "[1,2]", 5,
+                        &wake);
+}
+
+
+static void
+prepare_answers(void)
+{
+    prepare_ack();
+    put_answer();
+    put_answer();
+}
+
+
+static void
+take_answers(void)
+{
+    sync_answer_t  *answer;
+
+    answer = NULL;
+
+    do {
+        answer = sync_ack_next(&worker, ack, answer);
+
+    } while (answer);
+}
+
+
+static void
+end_ack(void)
+{
+    sync_ack_end(&worker, ack);
 }
 
 
