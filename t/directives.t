@@ -44,7 +44,7 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", or '
 my $rooms = '"volatile", "history=0", "join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
 my $events = '"server", "api", "connect", "join", "leave", "disconnect", '
-	. '"connected", "joined", or "left"';
+	. '"connected", "joined", "left", or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
 my $sources = '"cookie:name", "header:name", "query:name", or '
@@ -88,9 +88,12 @@ my @bad = (
 	[ 'sync_hook join ""',             '', '"/..."' ],
 	[ 'sync_hook join /hook?a=b',      '/hook?a=b', '"/..."' ],
 	[ 'sync_hook join /hook allow',    'allow',
-		'"on_error=deny" or "on_error=allow"' ],
+		'"on_error=deny", "on_error=allow"' ],
 	[ 'sync_hook join /h on_error=no', 'on_error=no',
-		'"on_error=deny" or "on_error=allow"' ],
+		'"on_error=deny", "on_error=allow"' ],
+	[ 'sync_hook api /h cancel=no',    'cancel=no', 'or "cancel=close"' ],
+	[ 'sync_hook join /h cancel=close', 'cancel=close',
+		'"cancel=notify" for an event' ],
 	[ 'sync_hook server /h on_error=allow', 'on_error=allow',
 		'"on_error=deny" for an event' ],
 
@@ -153,7 +156,7 @@ my @later = (
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ client fanout delivered location presence cancel /
+		qw/ client fanout delivered location presence /
 );
 
 my @twice = (
@@ -189,7 +192,9 @@ my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
     sync_max_message 64m;
     sync_queue 1k;
 EOC
-    sync_hook server /hook;
+    sync_hook server /hook cancel=close;
+    sync_hook api /hook on_error=deny cancel=notify;
+    sync_hook cancel /hook;
     sync_hook connect /hook on_error=allow;
     sync_hook leave /hook on_error=allow;
     sync_hook disconnect /hook on_error=deny;

@@ -66,6 +66,8 @@ http {
             sync_hook join       /_hook/join;
             sync_hook leave      /_hook/join;
             sync_hook joined     /_hook/joined;
+            sync_hook api        /_hook/hang;
+            sync_hook cancel     /_hook/cancel;
         }
 
         location /_hook/ {
@@ -80,6 +82,7 @@ EOF
 
 my $hook = $t->hook(port => 1, answer => sub {
 	my ($r) = @_;
+	return [ [ 'hang' ] ] if $r->{uri} =~ /hang/;
 
 	return { body => $r->{uri} eq '/_hook/server'
 		? '{"status":"success","order":1}' : '{}' };
@@ -171,7 +174,7 @@ my %told = $pages{'docs/hooks.md'}
 
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
-is(join(' ', sort keys %told), 'connect disconnect join joined server',
+is(join(' ', sort keys %told), 'cancel connect disconnect join joined server',
 	'hooks that are told');
 
 # dialogues
@@ -317,10 +320,17 @@ sub asked {
 		cb => 'x', receiver => 'asked:1', responseIndex => 2 } ]);
 	$ws->recv_event('sync-2');
 
+	$ws->send_json([ 'apiRequest', { name => 'a/b/v1', data => {},
+		responseIndex => 3 } ]);
+	$hook->wait_requests(1, qr/hang/);
+	$ws->send_json([ 'apiCancel', { responseIndex => 3 } ]);
+
 	$es->disconnect;
+	$hook->wait_requests(1, qr/cancel/);
 	$ws->shut;
 
-	return map { $_->{json}{event} => $_->{json} } @{$hook->wait_requests(5)};
+	return map { $_->{json}{event} => $_->{json} }
+		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(7)};
 }
 
 # These return what was not as the text says.

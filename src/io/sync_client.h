@@ -248,5 +248,9 @@ size_t sync_client_queued(void);
 
 sync_zone_t *sync_client_zone(void);
 
+/* Whether more waits for the client than half of what may. */
+
+#define sync_client_pressed(c)  ((c)->queued > (c)->conf->queue / 2)
+
 
 #endif /* _SYNC_CLIENT_H_INCLUDED_ */

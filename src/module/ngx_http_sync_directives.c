@@ -58,6 +58,8 @@ static char *ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_sync_hook_parameters(ngx_conf_t *cf,
+    ngx_command_t *cmd, sync_hook_conf_t *hook, ngx_http_sync_event_t *event);
 static char *ngx_http_sync_allow_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_sync_receiver(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -145,7 +147,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "delivered", -1, 0 },
     { "location", -1, 0 },
     { "presence", -1, 0 },
-    { "cancel", -1, 0 },
+    { "cancel", SYNC_HOOK_CANCEL, 0 },
     { NULL, -1, 0 }
 };
 
@@ -206,7 +208,7 @@ ngx_command_t  ngx_http_sync_commands[] = {
       NULL },
 
     { ngx_string("sync_hook"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE23,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_2MORE,
       ngx_http_sync_hook,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -555,8 +557,8 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
                                   "\"leave\", \"disconnect\", "
-                                  "\"connected\", \"joined\", or "
-                                  "\"left\"";
+                                  "\"connected\", \"joined\", "
+                                  "\"left\", or \"cancel\"";
 
     value = cf->args->elts;
 
@@ -594,25 +596,60 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sync_module);
     smcf->hooks = 1;
 
-    if (cf->args->nelts == 3
-        || ngx_http_sync_is(&value[3], "on_error=deny"))
-    {
-        return NGX_CONF_OK;
-    }
+    return ngx_http_sync_hook_parameters(cf, cmd, hook, event);
+}
 
-    if (!ngx_http_sync_is(&value[3], "on_error=allow")) {
-        return ngx_http_sync_invalid(cf, cmd, &value[3],
-                                     "\"on_error=deny\" or "
-                                     "\"on_error=allow\"");
-    }
 
-    if (!event->decides) {
-        return ngx_http_sync_invalid(cf, cmd, &value[3],
-                                     "\"on_error=deny\" for an event that "
-                                     "is not asked for permission");
-    }
+static char *
+ngx_http_sync_hook_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_hook_conf_t *hook, ngx_http_sync_event_t *event)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
-    hook->allow = 1;
+    value = cf->args->elts;
+
+    for (i = 3; i < cf->args->nelts; i++) {
+
+        if (ngx_http_sync_is(&value[i], "on_error=deny")
+            || ngx_http_sync_is(&value[i], "cancel=notify"))
+        {
+            continue;
+        }
+
+        if (ngx_http_sync_is(&value[i], "on_error=allow")) {
+
+            if (!event->decides) {
+                return ngx_http_sync_invalid(cf, cmd, &value[i],
+                                             "\"on_error=deny\" for an event "
+                                             "that is not asked for "
+                                             "permission");
+            }
+
+            hook->allow = 1;
+            continue;
+        }
+
+        if (ngx_http_sync_is(&value[i], "cancel=close")) {
+
+            if (event->event != SYNC_HOOK_SERVER
+                && event->event != SYNC_HOOK_API)
+            {
+                return ngx_http_sync_invalid(cf, cmd, &value[i],
+                                             "\"cancel=notify\" for an event "
+                                             "that is neither \"server\" nor "
+                                             "\"api\"");
+            }
+
+            hook->close = 1;
+            continue;
+        }
+
+        return ngx_http_sync_invalid(cf, cmd, &value[i],
+                                     "\"on_error=deny\", \"on_error=allow\", "
+                                     "\"cancel=notify\", or "
+                                     "\"cancel=close\"");
+    }
 
     return NGX_CONF_OK;
 }

@@ -146,6 +146,15 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_HOOK_BUSY, "hookBusy", "sync_hook_busy_total",
       "Hook calls refused, as too many waited." },
 
+    { SYNC_COUNT_HOOK_CANCELLED, "hookCancelled",
+      "sync_hook_cancelled_total", "Hook calls given up by who asked." },
+
+    { SYNC_COUNT_HOOK_HELD, "hookHeld", "sync_hook_held_total",
+      "Streamed answers held, as a client was behind." },
+
+    { SYNC_COUNT_CHUNKS, "chunks", "sync_chunks_total",
+      "Chunks of streamed answers." },
+
     { SYNC_COUNT_NOTIFY_DROPPED, "notifyDropped",
       "sync_notify_dropped_total", "Events that a hook was not told of." },
 

@@ -196,6 +196,12 @@ ngx_int_t sync_room_take(sync_zone_t *z, sync_take_t *t);
 void sync_room_hold(sync_zone_t *z, sync_interest_t *interest,
     ngx_uint_t hold);
 
+/*
+ * Whether some worker has more than half of what a volatile room may hold
+ * yet to take.
+ */
+ngx_uint_t sync_room_unread(sync_zone_t *z, sync_str_t *name);
+
 /* Members of a room by name, all workers; 0 if there is no such room. */
 ngx_uint_t sync_room_count(sync_zone_t *z, sync_str_t *name);
 

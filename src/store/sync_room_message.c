@@ -387,3 +387,24 @@ sync_room_hold(sync_zone_t *z, sync_interest_t *interest, ngx_uint_t hold)
 
     sync_zone_unlock(z);
 }
+
+
+/* What all have taken is freed, so what is there is what one has not. */
+
+ngx_uint_t
+sync_room_unread(sync_zone_t *z, sync_str_t *name)
+{
+    ngx_uint_t    unread;
+    sync_room_t  *room;
+
+    sync_zone_lock(z);
+
+    room = sync_room_lookup_locked(z, name);
+
+    unread = (room && room->history == 0
+              && room->log.bytes > room->log.limit / 2);
+
+    sync_zone_unlock(z);
+
+    return unread;
+}

@@ -92,6 +92,9 @@ typedef enum {
     SYNC_COUNT_HOOKS,               /* calls started */
     SYNC_COUNT_HOOK_FAILURES,
     SYNC_COUNT_HOOK_BUSY,           /* calls refused, the queue being full */
+    SYNC_COUNT_HOOK_CANCELLED,      /* calls given up by who asked */
+    SYNC_COUNT_HOOK_HELD,           /* answers held, a client being behind */
+    SYNC_COUNT_CHUNKS,              /* taken from answers in lines */
     SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
     SYNC_COUNT_FULL,                /* allocations the zone had no room for */
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */

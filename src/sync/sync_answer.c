@@ -7,10 +7,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_answer.h>
+#include <sync_chunk.h>
 #include <sync_fanout.h>
 #include <sync_publish.h>
 
 
+static void sync_answer_failed(sync_request_t *rq, sync_call_t *call,
+    sync_call_result_e result);
 static void sync_answer_rejected(sync_request_t *rq, sync_call_t *call);
 static ngx_uint_t sync_answer_params_valid(sync_json_t *params);
 static void sync_answer_returned(sync_request_t *rq, sync_json_t *value);
@@ -32,17 +35,17 @@ sync_answer(sync_call_t *call, sync_call_result_e result)
 
     rq = call->opaque;
 
-    /* an asker who left is not told, but the others are */
+    /* chunks come before the end of an answer, good or bad */
 
-    rq->client = call->client;
+    sync_chunk_flush(rq);
+    sync_chunk_settle(rq);
 
-    if (result == SYNC_CALL_FAILED) {
-        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+    if (result != SYNC_CALL_ANSWERED) {
+        sync_answer_failed(rq, call, result);
         return;
     }
 
-    if (result == SYNC_CALL_INVALID
-        || sync_json_get(&v, &call->value, "status") != SYNC_OK
+    if (sync_json_get(&v, &call->value, "status") != SYNC_OK
         || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK)
     {
         sync_asker_fault(rq, SYNC_FAULT_ANSWER);
@@ -65,6 +68,38 @@ sync_answer(sync_call_t *call, sync_call_result_e result)
     } else {
         sync_answer_publish(rq, &call->value.raw);
     }
+}
+
+
+/* No answer, or one that is none: of a streamed one, what was wrong. */
+
+static void
+sync_answer_failed(sync_request_t *rq, sync_call_t *call,
+    sync_call_result_e result)
+{
+    u_char                    *p;
+    sync_reply_error_t         e;
+    const sync_asker_fault_t  *f;
+    u_char                     params[128];
+
+    f = &rq->kind->faults[rq->full ? SYNC_FAULT_BROKER
+                          : result == SYNC_CALL_FAILED ? SYNC_FAULT_FAILED
+                          : SYNC_FAULT_ANSWER];
+
+    e.code = f->code;
+    e.status = f->status;
+    e.params.len = 0;
+
+    if (call->streamed && call->fault) {
+        p = ngx_sprintf(params, "[{\"key\":\"reason\",\"value\":\"%s\"},"
+                        "{\"key\":\"line\",\"value\":%ui}]",
+                        call->fault, call->nlines);
+
+        e.params.data = params;
+        e.params.len = p - params;
+    }
+
+    sync_asker_error(rq, &e);
 }
 
 

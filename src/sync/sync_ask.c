@@ -9,6 +9,9 @@
 #include <sync_ask.h>
 #include <sync_route.h>
 #include <sync_answer.h>
+#include <sync_cancel.h>
+#include <sync_chunk.h>
+#include <sync_stream.h>
 
 
 static void sync_ask_write(sync_writer_t *w, sync_request_t *rq,
@@ -46,7 +49,10 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
     copy = ngx_palloc(call->pool, sizeof(sync_request_t));
 
-    if (copy == NULL || sync_asker_copy(copy, rq, call->pool) != SYNC_OK) {
+    if (copy == NULL
+        || sync_asker_copy(copy, rq, call) != SYNC_OK
+        || sync_chunk_init(copy) != SYNC_OK)
+    {
         sync_call_cancel(call);
         sync_asker_fault(rq, SYNC_FAULT_FAILED);
         return;
@@ -54,6 +60,8 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
     call->opaque = copy;
     call->outlive = 1;
+    call->line = sync_stream_line;
+    call->left = sync_cancel_left;
 
     do {
         sync_reply_text(&w);

@@ -81,12 +81,12 @@ const sync_asker_kind_t  sync_asker_api = {
 
 
 ngx_int_t
-sync_asker_copy(sync_request_t *to, sync_request_t *from, ngx_pool_t *pool)
+sync_asker_copy(sync_request_t *to, sync_request_t *from, sync_call_t *call)
 {
     u_char  *p;
 
-    p = ngx_pnalloc(pool, from->receiver.len + from->index.len
-                          + from->route.full.len);
+    p = ngx_pnalloc(call->pool, from->receiver.len + from->index.len
+                                + from->route.full.len);
     if (p == NULL) {
         return SYNC_ERROR;
     }
@@ -107,6 +107,8 @@ sync_asker_copy(sync_request_t *to, sync_request_t *from, ngx_pool_t *pool)
 
     to->data.len = 0;
     to->data.data = NULL;
+
+    to->call = call;
 
     return SYNC_OK;
 }

@@ -63,15 +63,21 @@ extern const sync_asker_kind_t  sync_asker_sync;
 extern const sync_asker_kind_t  sync_asker_api;
 
 
+typedef struct sync_request_s  sync_request_t;
+typedef struct sync_stream_s   sync_stream_t;
+
+
 /*
  * On the stack while its checks run, and copied into its call's pool while
  * the app thinks.
  */
 
-typedef struct {
+struct sync_request_s {
     const sync_asker_kind_t  *kind;
     sync_settings_t          *settings;
     sync_client_t            *client;   /* NULL: gone, or elsewhere */
+    sync_call_t              *call;     /* once the app is asked */
+    sync_stream_t            *stream;   /* the same, see sync_chunk.h */
     sync_name_route_t         route;
     sync_route_t             *declared; /* what the app says of the route */
     sync_str_t                receiver;
@@ -81,15 +87,17 @@ typedef struct {
     unsigned                  all:1;    /* every client is meant */
     unsigned                  self:1;   /* the sender alone is meant */
     unsigned                  ignore_self:1;
-} sync_request_t;
+    unsigned                  cancelled:1;  /* hears of no more chunks */
+    unsigned                  full:1;   /* a chunk could not be kept */
+};
 
 
 /*
- * Copies what is needed once the app has answered; not the data.  Returns
- * SYNC_OK or SYNC_ERROR (memory).
+ * Copies what is needed once the app has answered, into the call's pool; not
+ * the data.  Returns SYNC_OK or SYNC_ERROR (memory).
  */
 ngx_int_t sync_asker_copy(sync_request_t *to, sync_request_t *from,
-    ngx_pool_t *pool);
+    sync_call_t *call);
 
 /*
  * Tells the asker the name by which the request can be cancelled.  The

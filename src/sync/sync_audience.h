@@ -51,6 +51,7 @@ typedef struct {
     sync_slow_policy_e  slow;
     unsigned            serving:1;
     unsigned            gone:1;         /* free it when it was served */
+    unsigned            pressed:1;      /* some member was behind */
     sync_str_t          name;
 } sync_audience_t;
 
@@ -70,6 +71,7 @@ typedef struct {
 
     u_char                *buf;
     size_t                 size;
+    ngx_uint_t             looks;
     unsigned               behind:1;
 } sync_fanout_worker_t;
 

@@ -16,6 +16,7 @@
 #define SYNC_CALL_POOL     2048         /* bytes */
 #define SYNC_CALL_HEADERS  4
 #define SYNC_CALL_KEEP     8192         /* bytes of headers a client keeps */
+#define SYNC_CALL_LINE     4096         /* bytes for a line, at first */
 
 
 /* The headers that are kept, and passed on to the app. */
@@ -45,7 +46,15 @@ static ngx_uint_t sync_call_from_request(ngx_http_request_t *r,
 static ngx_uint_t sync_call_from_caller(sync_caller_t *caller,
     ngx_keyval_t *headers);
 static ngx_int_t sync_call_data(sync_hook_t *h, u_char *p, size_t len);
+static ngx_uint_t sync_call_is_ndjson(ngx_str_t *type);
+static ngx_int_t sync_call_lines(sync_call_t *call, u_char *p, size_t len);
+static ngx_int_t sync_call_buffer(sync_call_t *call);
+static ngx_int_t sync_call_line(sync_call_t *call, sync_str_t *text);
 static void sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result);
+static sync_call_result_e sync_call_last(sync_call_t *call,
+    sync_hook_result_e result);
+static void sync_call_finish(sync_call_t *call, sync_call_result_e rc);
+static void sync_call_log(sync_call_t *call, sync_call_result_e rc);
 static sync_call_result_e sync_call_parse(sync_call_t *call,
     sync_hook_result_e result);
 static void sync_call_unlink(sync_call_t *call);
@@ -204,12 +213,16 @@ sync_call_client_closed(sync_client_t *c)
         q = ngx_queue_head(&caller->calls);
         call = ngx_queue_data(q, sync_call_t, queue);
 
-        if (call->outlive) {
-            sync_call_unlink(call);
-            call->client = NULL;
-
-        } else {
+        if (!call->outlive) {
             sync_call_cancel(call);
+            continue;
+        }
+
+        sync_call_unlink(call);
+        call->client = NULL;
+
+        if (call->left) {
+            call->left(call, c->record == NULL);
         }
     }
 
@@ -411,7 +424,7 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     }
 
     args.headers = headers;
-    args.max_answer = SYNC_CALL_ANSWER_MAX;
+    args.max_answer = call->line ? SYNC_CALL_LINES_MAX : SYNC_CALL_ANSWER_MAX;
     args.handler = &sync_call_handler;
     args.opaque = call;
 
@@ -513,6 +526,32 @@ sync_call_data(sync_hook_t *h, u_char *p, size_t len)
 
     call = sync_hook_opaque(h);
 
+    if (call->answered) {
+
+        /* nobody waits for what follows the last line */
+
+        return SYNC_OK;
+    }
+
+    if (!call->begun) {
+        call->begun = 1;
+
+        call->streamed = call->line
+                         && sync_call_is_ndjson(sync_hook_content_type(h));
+
+        sync_ndjson_init(&call->lines, SYNC_CALL_ANSWER_MAX);
+    }
+
+    if (call->streamed) {
+        return sync_call_lines(call, p, len);
+    }
+
+    if (len > SYNC_CALL_ANSWER_MAX - call->len) {
+        sync_call_finish(call, SYNC_CALL_INVALID);
+        sync_call_cancel(call);
+        return SYNC_OK;
+    }
+
     cl = ngx_alloc_chain_link(call->pool);
     if (cl == NULL) {
         call->broken = 1;
@@ -538,6 +577,134 @@ sync_call_data(sync_hook_t *h, u_char *p, size_t len)
 }
 
 
+static ngx_uint_t
+sync_call_is_ndjson(ngx_str_t *type)
+{
+    size_t  len;
+
+    len = sizeof("application/x-ndjson") - 1;
+
+    return type->len >= len
+           && ngx_strncasecmp(type->data, (u_char *) "application/x-ndjson",
+                              len)
+              == 0
+           && (type->len == len || type->data[len] == ';'
+               || type->data[len] == ' ');
+}
+
+
+/* The lines that end in this piece; all of them, also if one has it held. */
+
+static ngx_int_t
+sync_call_lines(sync_call_t *call, u_char *p, size_t len)
+{
+    ngx_int_t   rc, held;
+    sync_str_t  in, text;
+
+    in.data = p;
+    in.len = len;
+
+    held = SYNC_OK;
+    call->busy = 1;
+
+    do {
+        rc = sync_ndjson_next(&call->lines, &text, &in);
+
+        if (rc == SYNC_OK) {
+            rc = sync_call_line(call, &text);
+
+            if (rc == SYNC_AGAIN) {
+                held = SYNC_AGAIN;
+            }
+
+            rc = (rc == SYNC_AGAIN) ? SYNC_OK : rc;
+
+        } else if (rc == SYNC_BUSY) {
+            rc = sync_call_buffer(call);
+
+        } else if (rc == SYNC_ERROR) {
+            call->nlines++;
+            call->fault = "size";
+        }
+
+    } while (rc == SYNC_OK && !call->gone);
+
+    call->busy = 0;
+
+    if (call->gone) {
+        sync_call_cancel(call);
+        return SYNC_OK;
+    }
+
+    if (rc == SYNC_AGAIN) {
+        return held;
+    }
+
+    if (rc == SYNC_DONE) {
+
+        /* the connection is kept if the app ends the answer now */
+
+        sync_call_finish(call, SYNC_CALL_ANSWERED);
+
+        if (call->gone) {
+            sync_call_cancel(call);
+        }
+
+        return SYNC_OK;
+    }
+
+    sync_call_finish(call, rc == SYNC_DECLINED ? SYNC_CALL_FAILED
+                                               : SYNC_CALL_INVALID);
+    sync_call_cancel(call);
+
+    return SYNC_OK;
+}
+
+
+/* Returns SYNC_OK or SYNC_DECLINED (memory). */
+
+static ngx_int_t
+sync_call_buffer(sync_call_t *call)
+{
+    size_t   size;
+    u_char  *p, *old;
+
+    size = ngx_max(2 * call->lines.need, SYNC_CALL_LINE);
+    size = ngx_min(size, SYNC_CALL_ANSWER_MAX + 1);
+
+    p = ngx_palloc(call->pool, size);
+    if (p == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    old = call->lines.buf;
+
+    sync_ndjson_set_buffer(&call->lines, p, size);
+
+    if (old) {
+        (void) ngx_pfree(call->pool, old);
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_call_line(sync_call_t *call, sync_str_t *text)
+{
+    sync_json_t  v;
+
+    call->nlines++;
+
+    if (sync_json_parse(&v, text, NULL) != SYNC_OK) {
+        call->fault = "json";
+        return SYNC_ERROR;
+    }
+
+    return call->line(call, &v);
+}
+
+
 static void
 sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result)
 {
@@ -549,27 +716,123 @@ sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result)
     call->status = sync_hook_status(h);
     call->hook = NULL;
 
-    /* the client may be closed by what it is told, and stays till then */
+    if (!call->answered) {
+        rc = call->streamed ? sync_call_last(call, result)
+                            : sync_call_parse(call, result);
 
-    sync_call_unlink(call);
+        if (call->gone) {
+            call->answered = 1;
 
-    rc = sync_call_parse(call, result);
+        } else {
+            sync_call_finish(call, rc);
+        }
+    }
+
+    sync_call_cancel(call);
+}
+
+
+/* The end of an answer in lines, of which none was the last so far. */
+
+static sync_call_result_e
+sync_call_last(sync_call_t *call, sync_hook_result_e result)
+{
+    ngx_int_t   rc;
+    sync_str_t  text;
+
+    if (result == SYNC_HOOK_LARGE) {
+        call->fault = "size";
+        return SYNC_CALL_INVALID;
+    }
+
+    if (result != SYNC_HOOK_DONE) {
+        call->fault = (result == SYNC_HOOK_CUT) ? "cut" : NULL;
+        return SYNC_CALL_FAILED;
+    }
+
+    rc = sync_ndjson_last(&call->lines, &text);
+
+    if (rc == SYNC_OK) {
+        call->busy = 1;
+        rc = sync_call_line(call, &text);
+        call->busy = 0;
+
+        if (rc == SYNC_DONE) {
+            return SYNC_CALL_ANSWERED;
+        }
+
+    } else if (rc == SYNC_ERROR) {
+        call->nlines++;
+        call->fault = "size";
+    }
+
+    if (rc == SYNC_ERROR) {
+        return SYNC_CALL_INVALID;
+    }
+
+    call->fault = "final";
+
+    return SYNC_CALL_FAILED;
+}
+
+
+/*
+ * Tells the asker.  The client may be closed by what it is told: a call that
+ * outlives it hears of that, and others have let go of it before.
+ */
+
+static void
+sync_call_finish(sync_call_t *call, sync_call_result_e rc)
+{
+    call->answered = 1;
+
+    if (!call->outlive) {
+        sync_call_unlink(call);
+    }
+
+    if (call->hook) {
+        call->status = sync_hook_status(call->hook);
+    }
 
     if (rc != SYNC_CALL_ANSWERED) {
-        sync_zone_count(call->settings->main->zone, SYNC_COUNT_HOOK_FAILURES,
-                        1);
-
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "hook \"%V\" %s, status %ui",
-                      &call->uri,
-                      rc == SYNC_CALL_INVALID ? "answered no JSON object"
-                      : result == SYNC_HOOK_CUT ? "was cut short" : "failed",
-                      call->status);
+        sync_call_log(call, rc);
     }
+
+    call->busy = 1;
 
     call->done(call, rc);
 
-    sync_call_cancel(call);
+    call->busy = 0;
+
+    sync_call_unlink(call);
+    call->client = NULL;
+}
+
+
+static void
+sync_call_log(sync_call_t *call, sync_call_result_e rc)
+{
+    ngx_str_t   *uri;
+    const char  *what;
+
+    sync_zone_count(call->settings->main->zone, SYNC_COUNT_HOOK_FAILURES, 1);
+
+    uri = &call->uri;
+
+    what = (rc == SYNC_CALL_FAILED) ? "failed"
+           : call->streamed ? "answered an invalid line"
+           : "answered no JSON object";
+
+    if (call->fault) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "hook \"%V\" %s, status %ui, line %ui, wrong: %s",
+                      uri, what, call->status, call->nlines, call->fault);
+
+    } else {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "hook \"%V\" %s, status %ui", uri, what,
+                      call->status);
+    }
 }
 
 
@@ -585,6 +848,7 @@ sync_call_parse(sync_call_t *call, sync_hook_result_e result)
     }
 
     if (result != SYNC_HOOK_DONE || call->broken) {
+        call->fault = (result == SYNC_HOOK_CUT) ? "cut" : NULL;
         return SYNC_CALL_FAILED;
     }
 
@@ -621,11 +885,45 @@ sync_call_cancel(sync_call_t *call)
 {
     if (call->hook) {
         sync_hook_cancel(call->hook);
+        call->hook = NULL;
     }
 
     sync_call_unlink(call);
 
+    if (call->busy) {
+        call->gone = 1;
+        return;
+    }
+
     ngx_destroy_pool(call->pool);
+}
+
+
+void
+sync_call_resume(sync_call_t *call)
+{
+    if (call->hook) {
+        sync_hook_resume(call->hook);
+    }
+}
+
+
+sync_call_t *
+sync_call_next(sync_client_t *c, sync_call_t *call)
+{
+    ngx_queue_t    *q;
+    sync_caller_t  *caller;
+
+    caller = c->opaque;
+
+    if (caller == NULL) {
+        return NULL;
+    }
+
+    q = call ? ngx_queue_next(&call->queue) : ngx_queue_head(&caller->calls);
+
+    return (q == ngx_queue_sentinel(&caller->calls))
+           ? NULL : ngx_queue_data(q, sync_call_t, queue);
 }
 
 

@@ -11,12 +11,19 @@
 #include <sync_settings.h>
 #include <sync_hook.h>
 #include <sync_json.h>
+#include <sync_ndjson.h>
 
 
 /*
  * A hook asked on behalf of a client, and its answer in JSON.
  *
  *     prepare --> write the body --> start --> done() once, or cancel
+ *                                      |
+ *                                      +--> line() ...
+ *
+ * An asker that sets call->line may be answered in NDJSON as well, line by
+ * line: the one of which line() says that it is the last makes the answer.
+ * Such an answer that ends without one has failed.
  *
  * A call belongs to its client until the client closes.  Then it is
  * cancelled, unless it was asked to outlive the client: its answer still
@@ -24,7 +31,8 @@
  */
 
 
-#define SYNC_CALL_ANSWER_MAX  1048576   /* bytes */
+#define SYNC_CALL_ANSWER_MAX  1048576   /* bytes; of a line, too */
+#define SYNC_CALL_LINES_MAX   67108864  /* bytes of all lines of an answer */
 #define SYNC_CALLS_MAX        512       /* at once, a client */
 
 
@@ -43,6 +51,23 @@ typedef struct sync_call_s    sync_call_t;
 typedef void (*sync_call_done_pt)(sync_call_t *call,
     sync_call_result_e result);
 
+/*
+ * A line, an object or not, borrowed for the time of the call.  Returns
+ * SYNC_OK; SYNC_AGAIN to have no more read after the lines that are there
+ * already, until sync_call_resume(); SYNC_DONE if it is the last, and
+ * call->value set to its result; or SYNC_ERROR, with call->fault set, if it
+ * makes the whole answer invalid.
+ */
+typedef ngx_int_t (*sync_call_line_pt)(sync_call_t *call, sync_json_t *line);
+
+#define SYNC_DONE  1
+
+/*
+ * The client of a call that outlives it is gone, or, if moved, held by
+ * another worker from now on.
+ */
+typedef void (*sync_call_left_pt)(sync_call_t *call, ngx_uint_t moved);
+
 
 struct sync_call_s {
     ngx_queue_t              queue;     /* of the client's calls */
@@ -50,6 +75,8 @@ struct sync_call_s {
     sync_settings_t         *settings;
     sync_hook_t             *hook;
     sync_call_done_pt        done;
+    sync_call_line_pt        line;      /* NULL: the answer is one object */
+    sync_call_left_pt        left;      /* may be NULL */
     ngx_pool_t              *pool;      /* the call's; gone after done() */
     void                    *opaque;    /* the asker's */
     sync_hook_event_e        event;
@@ -57,6 +84,11 @@ struct sync_call_s {
     unsigned                 outlive:1;
     unsigned                 linked:1;  /* in the client's queue */
     unsigned                 broken:1;  /* a piece of the answer was lost */
+    unsigned                 begun:1;   /* the answer has */
+    unsigned                 streamed:1;    /* the answer is in lines */
+    unsigned                 answered:1;    /* done() was called */
+    unsigned                 busy:1;    /* line() is on the stack */
+    unsigned                 gone:1;    /* to be freed once it is not */
 
     u_char                   id[16];    /* random */
     ngx_chain_t             *answer;
@@ -64,6 +96,10 @@ struct sync_call_s {
     size_t                   len;       /* bytes of the answer */
     ngx_uint_t               status;
     sync_json_t              value;     /* the object answered */
+
+    sync_ndjson_t            lines;
+    ngx_uint_t               nlines;    /* the number of the current one */
+    const char              *fault;     /* what is wrong with it, or NULL */
 };
 
 
@@ -119,6 +155,12 @@ ngx_int_t sync_call_start(sync_call_t *call, sync_str_t *body,
 
 /* Drops the call; done() will not be called. */
 void sync_call_cancel(sync_call_t *call);
+
+/* Goes on with an answer that line() holds. */
+void sync_call_resume(sync_call_t *call);
+
+/* The first call of a client, and the one after; NULL: there is none. */
+sync_call_t *sync_call_next(sync_client_t *c, sync_call_t *call);
 
 /*
  * {"stop":{"errorCode":...,"httpStatus":...}} in an answer: returns 1, the

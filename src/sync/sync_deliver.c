@@ -143,6 +143,8 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     rc = sync_client_queue(c, run, pos, last);
 
     if (rc == SYNC_OK) {
+        a->pressed |= sync_client_pressed(c);
+
         sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
         return SYNC_OK;

@@ -492,6 +492,8 @@ sync_fanout_look(void)
     w = &sync_fanout_worker;
     z = w->zone;
 
+    w->looks++;
+
     sync_fanout_go_on();
 
     ngx_memzero(&t, sizeof(sync_take_t));
@@ -557,6 +559,40 @@ ngx_uint_t
 sync_fanout_behind(void)
 {
     return sync_fanout_worker.behind;
+}
+
+
+ngx_uint_t
+sync_fanout_looks(void)
+{
+    return sync_fanout_worker.looks;
+}
+
+
+ngx_uint_t
+sync_fanout_pressed(sync_str_t *name)
+{
+    uint32_t          i;
+    sync_client_t    *c;
+    sync_audience_t  *a;
+
+    a = sync_fanout_lookup(name);
+
+    if (a == NULL || !a->pressed) {
+        return sync_room_unread(sync_fanout_worker.zone, name);
+    }
+
+    for (i = 0; i < a->n; i++) {
+        c = a->seats[i];
+
+        if (!c->closing && sync_client_pressed(c)) {
+            return 1;
+        }
+    }
+
+    a->pressed = 0;
+
+    return sync_room_unread(sync_fanout_worker.zone, name);
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_request.h>
 #include <sync_ask.h>
+#include <sync_cancel.h>
 #include <sync_collect.h>
 #include <sync_fanout.h>
 #include <sync_gate.h>
@@ -29,7 +30,6 @@ typedef struct {
 static void sync_request_invalid(sync_client_t *c);
 static void sync_request_sync(sync_client_t *c, sync_json_t *arg);
 static void sync_request_api(sync_client_t *c, sync_json_t *arg);
-static void sync_request_ignore(sync_client_t *c, sync_json_t *arg);
 static void sync_request_init(sync_request_t *rq, sync_client_t *c,
     const sync_asker_kind_t *kind);
 static ngx_int_t sync_request_route(sync_request_t *rq, sync_json_t *name,
@@ -51,12 +51,8 @@ static sync_request_event_t  sync_request_events[] = {
     { sync_string("leaveRoom"), sync_join_leave },
     { sync_string("getJoinedRooms"), sync_join_list },
     { sync_string("apiRequest"), sync_request_api },
-
-    /* answers come in one piece: there is nothing to stop */
-
-    { sync_string("syncCancel"), sync_request_ignore },
-    { sync_string("apiCancel"), sync_request_ignore },
-
+    { sync_string("syncCancel"), sync_cancel_sync },
+    { sync_string("apiCancel"), sync_cancel_api },
     { sync_string("ack"), sync_collect_event },
     { { 0, NULL }, NULL }
 };
@@ -221,13 +217,6 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
     }
 
     sync_request_serve(&rq, &name.raw);
-}
-
-
-static void
-sync_request_ignore(sync_client_t *c, sync_json_t *arg)
-{
-    /* void */
 }
 
 

@@ -62,6 +62,7 @@ typedef enum {
     SYNC_HOOK_JOINED,
     SYNC_HOOK_LEFT,
     SYNC_HOOK_LOCATION,
+    SYNC_HOOK_CANCEL,
     SYNC_HOOK_MAX
 } sync_hook_event_e;
 
@@ -75,6 +76,7 @@ extern sync_str_t  sync_hook_events[SYNC_HOOK_MAX];
 typedef struct {
     ngx_str_t               uri;
     ngx_flag_t              allow;      /* on_error=allow */
+    ngx_flag_t              close;      /* cancel=close */
 } sync_hook_conf_t;
 
 

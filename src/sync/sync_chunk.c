@@ -1,0 +1,551 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_chunk.h>
+#include <sync_fanout.h>
+#include <sync_publish.h>
+#include <sync_timer.h>
+
+
+#define SYNC_CHUNK_LOOKS  256           /* slices of large rooms */
+
+
+static void sync_chunk_cleanup(void *data);
+static ngx_int_t sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way,
+    sync_json_t *p, sync_json_t *to);
+static ngx_int_t sync_chunk_append(sync_request_t *rq, sync_chunk_text_t *t,
+    sync_json_t *v, sync_json_t *to);
+static ngx_int_t sync_chunk_reserve(sync_chunk_text_t *t, size_t len);
+static void sync_chunk_timer_handler(ngx_event_t *ev);
+static void sync_chunk_flush_way(sync_request_t *rq, sync_chunk_way_e way);
+static void sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way,
+    sync_json_t *p, sync_json_t *to);
+static void sync_chunk_tell(sync_request_t *rq, sync_json_t *p);
+static void sync_chunk_frame(sync_writer_t *w, sync_request_t *rq,
+    sync_json_t *p);
+static void sync_chunk_to(sync_request_t *rq, sync_saying_t *s,
+    sync_json_t *to);
+static ngx_int_t sync_chunk_to_one(sync_request_t *rq, sync_json_t *to,
+    u_char *id);
+static void sync_chunk_published(sync_request_t *rq, ngx_int_t rc);
+
+
+ngx_int_t
+sync_chunk_init(sync_request_t *rq)
+{
+    sync_stream_t       *s;
+    ngx_pool_cleanup_t  *cln;
+
+    s = ngx_pcalloc(rq->call->pool, sizeof(sync_stream_t));
+    if (s == NULL) {
+        return SYNC_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(rq->call->pool, 0);
+    if (cln == NULL) {
+        return SYNC_ERROR;
+    }
+
+    cln->handler = sync_chunk_cleanup;
+    cln->data = s;
+
+    sync_timer_init(&s->timer, sync_chunk_timer_handler, 1);
+
+    s->request = rq;
+    rq->stream = s;
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_chunk_cleanup(void *data)
+{
+    sync_stream_t *s = data;
+
+    ngx_uint_t  i;
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+
+    if (s->held) {
+        ngx_queue_remove(&s->queue);
+    }
+
+    for (i = 0; i < SYNC_CHUNK_MAX; i++) {
+        if (s->texts[i].buf) {
+            ngx_free(s->texts[i].buf);
+        }
+    }
+}
+
+
+void
+sync_chunk_say(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
+    sync_json_t *to)
+{
+    if (rq->cancelled) {
+        return;
+    }
+
+    sync_zone_count(rq->settings->main->zone, SYNC_COUNT_CHUNKS, 1);
+
+    if (rq->stream->throttle.chars
+        && sync_chunk_gather(rq, way, p, to) == SYNC_OK)
+    {
+        return;
+    }
+
+    /* what is not text does not overtake it */
+
+    sync_chunk_flush_way(rq, way);
+    sync_chunk_emit(rq, way, p, to);
+}
+
+
+/* Returns SYNC_DECLINED if it is no text, or there is no memory. */
+
+static ngx_int_t
+sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
+    sync_json_t *to)
+{
+    sync_str_t          key, field;
+    sync_json_t         v, more;
+    sync_stream_t      *s;
+    sync_json_iter_t    it;
+    sync_chunk_text_t  *t;
+
+    s = rq->stream;
+
+    field.data = s->throttle.field;
+    field.len = s->throttle.len;
+
+    if (p->type != SYNC_JSON_OBJECT) {
+        return SYNC_DECLINED;
+    }
+
+    sync_json_iter_init(&it, p);
+
+    if (sync_json_next(&it, &key, &v) != SYNC_OK
+        || !sync_json_key_is(&key, &field)
+        || v.type != SYNC_JSON_STRING
+        || sync_json_next(&it, &key, &more) == SYNC_OK)
+    {
+        return SYNC_DECLINED;
+    }
+
+    t = &s->texts[way];
+
+    if (t->len && to
+        && (t->to_len != to->raw.len
+            || ngx_memcmp(t->to, to->raw.data, t->to_len) != 0))
+    {
+        sync_chunk_flush_way(rq, way);
+    }
+
+    if (sync_chunk_append(rq, t, &v, to) != SYNC_OK) {
+        return SYNC_DECLINED;
+    }
+
+    if (t->units >= s->throttle.chars) {
+        sync_chunk_flush_way(rq, way);
+
+    } else if (s->throttle.every && !s->timer.timer_set) {
+        ngx_add_timer(&s->timer, s->throttle.every);
+    }
+
+    return SYNC_OK;
+}
+
+
+/* Strings that are joined between their quotes are the string joined. */
+
+static ngx_int_t
+sync_chunk_append(sync_request_t *rq, sync_chunk_text_t *t, sync_json_t *v,
+    sync_json_t *to)
+{
+    size_t            len;
+    sync_writer_t     w;
+    sync_throttle_t  *throttle;
+
+    throttle = &rq->stream->throttle;
+
+    /* whom it is for stands in front, and the end is yet to be written */
+
+    len = v->raw.len - 2 + sizeof("\"}") - 1;
+
+    if (t->len == 0) {
+        len += sizeof("{:\"") - 1 + 2 + 6 * throttle->len
+               + (to ? to->raw.len : 0);
+    }
+
+    if (sync_chunk_reserve(t, t->len + len) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    sync_writer_init(&w, t->buf, t->size);
+    w.len = t->len;
+
+    if (t->len == 0) {
+        t->units = 0;
+        t->to_len = 0;
+
+        if (to) {
+            t->to_len = to->raw.len;
+            sync_write_str(&w, &to->raw);
+        }
+
+        sync_write_byte(&w, '{');
+        sync_json_write_string(&w, throttle->field, throttle->len);
+        sync_write_literal(&w, ":\"");
+    }
+
+    sync_write(&w, v->raw.data + 1, v->raw.len - 2);
+
+    t->to = t->buf;
+    t->len = w.len;
+    t->units += sync_json_string_units(v);
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_chunk_reserve(sync_chunk_text_t *t, size_t len)
+{
+    size_t   size;
+    u_char  *p;
+
+    if (len <= t->size) {
+        return SYNC_OK;
+    }
+
+    size = ngx_max(len, 2 * t->size);
+
+    p = realloc(t->buf, size);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    t->buf = p;
+    t->size = size;
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_chunk_timer_handler(ngx_event_t *ev)
+{
+    sync_stream_t  *s;
+
+    s = (sync_stream_t *) ((u_char *) ev - offsetof(sync_stream_t, timer));
+
+    sync_chunk_flush(s->request);
+}
+
+
+void
+sync_chunk_flush(sync_request_t *rq)
+{
+    ngx_uint_t      i;
+    sync_stream_t  *s;
+
+    s = rq->stream;
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+
+    for (i = 0; i < SYNC_CHUNK_MAX; i++) {
+        sync_chunk_flush_way(rq, i);
+    }
+}
+
+
+static void
+sync_chunk_flush_way(sync_request_t *rq, sync_chunk_way_e way)
+{
+    sync_json_t         p, to;
+    sync_chunk_text_t  *t;
+
+    t = &rq->stream->texts[way];
+
+    if (t->len == 0) {
+        return;
+    }
+
+    to.type = (t->to_len && t->buf[0] == '[') ? SYNC_JSON_ARRAY
+                                              : SYNC_JSON_STRING;
+    to.raw.data = t->buf;
+    to.raw.len = t->to_len;
+
+    p.type = SYNC_JSON_OBJECT;
+    p.raw.data = t->buf + t->to_len;
+    p.raw.len = ngx_cpymem(t->buf + t->len, "\"}", 2) - p.raw.data;
+
+    t->len = 0;
+
+    sync_chunk_emit(rq, way, &p, &to);
+}
+
+
+static void
+sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
+    sync_json_t *to)
+{
+    sync_said_t            said;
+    sync_writer_t          w;
+    sync_saying_t          s;
+    sync_main_settings_t  *main;
+
+    if (rq->cancelled) {
+        return;
+    }
+
+    if (way == SYNC_CHUNK_STREAM) {
+        sync_chunk_tell(rq, p);
+        return;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_chunk_frame(&w, rq, p);
+
+    } while (sync_reply_again(&w));
+
+    if (w.len == 0) {
+        rq->full = 1;
+        return;
+    }
+
+    main = rq->settings->main;
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+
+    sync_reply_str(&s.json, &w);
+    s.event_len = sizeof("\"sync\"") - 1;
+
+    if (way == SYNC_CHUNK_TO) {
+        sync_chunk_to(rq, &s, to);
+
+    } else if (rq->all) {
+        sync_chunk_published(rq, sync_publish_all(main, &s, &said));
+
+    } else if (!rq->self) {
+        sync_chunk_published(rq, sync_publish_room(main, &rq->receiver, NULL,
+                                                   &s, &said));
+
+    } else {
+
+        /* by the host's room, behind what was published before */
+
+        sync_chunk_published(rq, sync_publish_client(main, rq->id, &s));
+    }
+}
+
+
+static void
+sync_chunk_tell(sync_request_t *rq, sync_json_t *p)
+{
+    sync_writer_t  w;
+
+    if (rq->index.len == 0) {
+        return;
+    }
+
+    sync_chunk_settle(rq);
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_event(&w, rq->kind->chunk, &rq->index);
+        sync_write_str(&w, &p->raw);
+        sync_write_byte(&w, ']');
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w);
+}
+
+
+/* The route's names stand where the chunk has its own, or at the end. */
+
+static void
+sync_chunk_frame(sync_writer_t *w, sync_request_t *rq, sync_json_t *p)
+{
+    ngx_uint_t          i, n, there;
+    sync_str_t          key, values[3];
+    sync_json_t         v;
+    sync_json_iter_t    it;
+
+    static sync_str_t   names[3] = {
+        sync_string("cb"), sync_string("fullName"), sync_string("status")
+    };
+
+    values[0] = rq->route.full;
+    values[1] = rq->route.full;
+    sync_str_set(&values[2], "stream");
+
+    sync_write_literal(w, "[\"sync\",{");
+
+    there = 0;
+    n = 0;
+
+    sync_json_iter_init(&it, p);
+
+    while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+
+        if (n++) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_write_byte(w, '"');
+        sync_write_str(w, &key);
+        sync_write_literal(w, "\":");
+
+        for (i = 0; i < 3; i++) {
+            if (sync_json_key_is(&key, &names[i])) {
+                break;
+            }
+        }
+
+        if (i == 3) {
+            sync_write_str(w, &v.raw);
+
+        } else {
+            there |= 1 << i;
+            sync_json_write_str(w, &values[i]);
+        }
+    }
+
+    for (i = 0; i < 3; i++) {
+
+        if (there & (1 << i)) {
+            continue;
+        }
+
+        if (n++) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_json_write_str(w, &names[i]);
+        sync_write_byte(w, ':');
+        sync_json_write_str(w, &values[i]);
+    }
+
+    sync_write_literal(w, "}]");
+}
+
+
+/* Each client once, whatever names it. */
+
+static void
+sync_chunk_to(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
+{
+    ngx_uint_t         i, n;
+    sync_json_t        v;
+    sync_json_iter_t   it;
+    u_char             ids[SYNC_CHUNK_TO_MAX][SYNC_ID_LEN];
+
+    if (to->type == SYNC_JSON_STRING) {
+        if (sync_chunk_to_one(rq, to, ids[0]) == SYNC_OK) {
+            sync_chunk_published(rq, sync_publish_client(rq->settings->main,
+                                                         ids[0], s));
+        }
+
+        return;
+    }
+
+    n = 0;
+
+    sync_json_iter_init(&it, to);
+
+    while (n < SYNC_CHUNK_TO_MAX && sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (sync_chunk_to_one(rq, &v, ids[n]) != SYNC_OK) {
+            continue;
+        }
+
+        for (i = 0; i < n; i++) {
+            if (ngx_memcmp(ids[i], ids[n], SYNC_ID_LEN) == 0) {
+                break;
+            }
+        }
+
+        if (i == n) {
+            n++;
+
+            sync_chunk_published(rq, sync_publish_client(rq->settings->main,
+                                                         ids[i], s));
+        }
+    }
+}
+
+
+static ngx_int_t
+sync_chunk_to_one(sync_request_t *rq, sync_json_t *to, u_char *id)
+{
+    sync_str_t  text;
+    u_char      buf[SYNC_ID_TEXT];
+
+    if (sync_json_string(&text, to, buf, SYNC_ID_TEXT) != SYNC_OK) {
+        return SYNC_DECLINED;
+    }
+
+    return sync_registry_parse_id(id, text.data, text.len);
+}
+
+
+static void
+sync_chunk_published(sync_request_t *rq, ngx_int_t rc)
+{
+    if (rc == SYNC_OK) {
+        sync_chunk_said(rq);
+
+    } else if (rc != SYNC_DECLINED) {
+        rq->full = 1;
+    }
+}
+
+
+void
+sync_chunk_said(sync_request_t *rq)
+{
+    rq->stream->said = 1;
+    rq->stream->looks = sync_fanout_looks();
+}
+
+
+void
+sync_chunk_settle(sync_request_t *rq)
+{
+    ngx_uint_t      i;
+    sync_stream_t  *s;
+
+    s = rq->stream;
+
+    if (!s->said) {
+        return;
+    }
+
+    s->said = 0;
+
+    if (s->looks != sync_fanout_looks() && !sync_fanout_behind()) {
+        return;
+    }
+
+    for (i = 0; i < SYNC_CHUNK_LOOKS; i++) {
+
+        sync_fanout_look();
+
+        if (!sync_fanout_behind()) {
+            break;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_pressure.h>
+#include <sync_fanout.h>
+#include <sync_timer.h>
+
+
+static void sync_pressure_init(void);
+static void sync_pressure_timer_handler(ngx_event_t *ev);
+static ngx_uint_t sync_pressure_behind(sync_stream_t *s);
+static ngx_uint_t sync_pressure_room(sync_stream_t *s);
+
+
+static ngx_queue_t  sync_pressure_held;
+static ngx_event_t  sync_pressure_turn;     /* the next one */
+static ngx_event_t  sync_pressure_timer;
+
+
+void
+sync_pressure_hold(sync_request_t *rq)
+{
+    sync_stream_t  *s;
+
+    s = rq->stream;
+
+    if (s->held) {
+        return;
+    }
+
+    sync_pressure_init();
+
+    s->held = 1;
+    ngx_queue_insert_tail(&sync_pressure_held, &s->queue);
+
+    ngx_post_event(&sync_pressure_turn, &ngx_posted_next_events);
+}
+
+
+static void
+sync_pressure_init(void)
+{
+    if (sync_pressure_held.next) {
+        return;
+    }
+
+    ngx_queue_init(&sync_pressure_held);
+
+    sync_timer_init(&sync_pressure_turn, sync_pressure_timer_handler, 0);
+    sync_timer_init(&sync_pressure_timer, sync_pressure_timer_handler, 1);
+}
+
+
+static void
+sync_pressure_timer_handler(ngx_event_t *ev)
+{
+    ngx_queue_t    *q, *next;
+    sync_stream_t  *s;
+
+    for (q = ngx_queue_head(&sync_pressure_held);
+         q != ngx_queue_sentinel(&sync_pressure_held);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        s = ngx_queue_data(q, sync_stream_t, queue);
+
+        if (sync_pressure_behind(s)) {
+            continue;
+        }
+
+        ngx_queue_remove(q);
+        s->held = 0;
+
+        sync_call_resume(s->request->call);
+    }
+
+    if (!ngx_queue_empty(&sync_pressure_held)
+        && !sync_pressure_timer.timer_set)
+    {
+        ngx_add_timer(&sync_pressure_timer, SYNC_PRESSURE_TICK);
+    }
+}
+
+
+static ngx_uint_t
+sync_pressure_behind(sync_stream_t *s)
+{
+    sync_client_t   *c;
+    sync_request_t  *rq;
+
+    rq = s->request;
+    c = rq->client;
+
+    if (c && !c->closing && !rq->cancelled
+        && sync_client_pressed(c))
+    {
+        return 1;
+    }
+
+    return sync_pressure_room(s);
+}
+
+
+static ngx_uint_t
+sync_pressure_room(sync_stream_t *s)
+{
+    sync_request_t  *rq;
+
+    rq = s->request;
+
+    if (rq->cancelled || rq->receiver.len == 0 || rq->all || rq->self) {
+        return 0;
+    }
+
+    if (!sync_fanout_pressed(&rq->receiver)) {
+        s->since = 0;
+        s->impatient = 0;
+        return 0;
+    }
+
+    if (s->impatient) {
+        return 0;
+    }
+
+    if (s->since == 0) {
+        s->since = ngx_current_msec;
+        sync_zone_count(rq->settings->main->zone, SYNC_COUNT_HOOK_HELD, 1);
+    }
+
+    if (ngx_current_msec - s->since < SYNC_PRESSURE_PATIENCE) {
+        return 1;
+    }
+
+    /* until it is not behind any more, or closed */
+
+    s->impatient = 1;
+
+    return 0;
+}

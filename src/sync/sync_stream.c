@@ -1,0 +1,460 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_stream.h>
+#include <sync_command.h>
+#include <sync_fanout.h>
+#include <sync_pressure.h>
+#include <sync_publish.h>
+
+
+/* Returns what a line handler does; SYNC_ERROR with call->fault set. */
+
+typedef ngx_int_t (*sync_stream_op_pt)(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+
+
+typedef struct {
+    sync_str_t           name;
+    sync_stream_op_pt    handler;
+    unsigned             sync:1;        /* of no use to an api call */
+} sync_stream_op_t;
+
+
+static ngx_int_t sync_stream_chunk(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_broadcast(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_to(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_session(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_join(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_leave(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_room(sync_request_t *rq, sync_json_t *v,
+    ngx_uint_t leave);
+static ngx_int_t sync_stream_emit(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_emit_to(sync_request_t *rq, sync_json_t *v,
+    sync_saying_t *s);
+static ngx_int_t sync_stream_ping(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_throttle(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_number(sync_json_t *obj, const char *name,
+    ngx_uint_t max, ngx_uint_t *n);
+static ngx_int_t sync_stream_final(sync_request_t *rq, sync_json_t *v,
+    sync_json_t *line);
+static ngx_int_t sync_stream_invalid(sync_request_t *rq, const char *fault);
+
+
+static const sync_stream_op_t  sync_stream_ops[] = {
+    { sync_string("stream"), sync_stream_chunk, 0 },
+    { sync_string("broadcast"), sync_stream_broadcast, 1 },
+    { sync_string("to"), sync_stream_to, 1 },
+    { sync_string("session"), sync_stream_session, 0 },
+    { sync_string("join"), sync_stream_join, 0 },
+    { sync_string("leave"), sync_stream_leave, 0 },
+    { sync_string("emit"), sync_stream_emit, 0 },
+    { sync_string("ping"), sync_stream_ping, 0 },
+    { sync_string("throttle"), sync_stream_throttle, 0 },
+    { sync_string("final"), sync_stream_final, 0 },
+    { { 0, NULL }, NULL, 0 }
+};
+
+
+static const sync_str_t  sync_stream_payload = sync_string("payload");
+
+
+ngx_int_t
+sync_stream_line(sync_call_t *call, sync_json_t *line)
+{
+    ngx_int_t                rc;
+    sync_str_t               key;
+    sync_json_t              v, more;
+    sync_request_t          *rq;
+    sync_json_iter_t         it;
+    const sync_stream_op_t  *op, *found;
+
+    rq = call->opaque;
+
+    /* one member, or "to" and "payload" */
+
+    found = NULL;
+
+    sync_json_iter_init(&it, line);
+
+    while (line->type == SYNC_JSON_OBJECT
+           && sync_json_next(&it, &key, &more) == SYNC_OK)
+    {
+        for (op = sync_stream_ops; op->handler; op++) {
+            if (sync_json_key_is(&key, &op->name)) {
+                break;
+            }
+        }
+
+        if (op->handler == NULL
+            && sync_json_key_is(&key, &sync_stream_payload))
+        {
+            continue;
+        }
+
+        if (op->handler == NULL || found) {
+            return sync_stream_invalid(rq, "instruction");
+        }
+
+        found = op;
+        v = more;
+    }
+
+    if (found == NULL
+        || (found->sync && rq->kind != &sync_asker_sync)
+        || (sync_json_get(&more, line, "payload") == SYNC_OK
+            && found->handler != sync_stream_to))
+    {
+        return sync_stream_invalid(rq, "instruction");
+    }
+
+    rc = found->handler(rq, &v, line);
+
+    if (rq->full && rc != SYNC_ERROR) {
+        return sync_stream_invalid(rq, "zone");
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+sync_stream_chunk(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    sync_chunk_say(rq, SYNC_CHUNK_STREAM, v, NULL);
+    sync_pressure_hold(rq);
+
+    return SYNC_AGAIN;
+}
+
+
+static ngx_int_t
+sync_stream_broadcast(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    if (v->type != SYNC_JSON_OBJECT) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    sync_chunk_say(rq, SYNC_CHUNK_BROADCAST, v, NULL);
+    sync_pressure_hold(rq);
+
+    return SYNC_AGAIN;
+}
+
+
+static ngx_int_t
+sync_stream_to(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    ngx_uint_t        n;
+    sync_json_t       payload, item;
+    sync_json_iter_t  it;
+
+    if (sync_json_get(&payload, line, "payload") != SYNC_OK
+        || payload.type != SYNC_JSON_OBJECT)
+    {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    if (v->type != SYNC_JSON_STRING && v->type != SYNC_JSON_ARRAY) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    sync_json_iter_init(&it, v);
+
+    for (n = 0; sync_json_next(&it, NULL, &item) == SYNC_OK; n++) {
+        if (n == SYNC_CHUNK_TO_MAX) {
+            return sync_stream_invalid(rq, "value");
+        }
+    }
+
+    sync_chunk_say(rq, SYNC_CHUNK_TO, &payload, v);
+    sync_pressure_hold(rq);
+
+    return SYNC_AGAIN;
+}
+
+
+static ngx_int_t
+sync_stream_session(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    /* there are no sessions to be written to */
+
+    return sync_stream_invalid(rq, "session");
+}
+
+
+static ngx_int_t
+sync_stream_join(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    return sync_stream_room(rq, v, 0);
+}
+
+
+static ngx_int_t
+sync_stream_leave(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    return sync_stream_room(rq, v, 1);
+}
+
+
+/* The app's own word: no rule is looked at, no hook is asked. */
+
+static ngx_int_t
+sync_stream_room(sync_request_t *rq, sync_json_t *v, ngx_uint_t leave)
+{
+    ngx_int_t              rc;
+    sync_str_t             room;
+    sync_main_settings_t  *main;
+    u_char                 buf[SYNC_NAME_MAX];
+
+    if (sync_json_string(&room, v, buf, SYNC_NAME_MAX) != SYNC_OK
+        || sync_name_check_pattern(&room) != SYNC_OK)
+    {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    main = rq->settings->main;
+
+    if (rq->client == NULL) {
+        rc = leave ? sync_command_leave(main, rq->id, &room)
+                   : sync_command_join(main, rq->id, &room);
+
+    } else {
+        rc = leave ? sync_fanout_leave(rq->client, &room)
+                   : sync_fanout_join(rq->client, &room);
+    }
+
+    if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+        rq->full = 1;
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_stream_emit(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    ngx_int_t       rc;
+    sync_str_t      event, data;
+    sync_json_t     field;
+    sync_saying_t   s;
+    sync_writer_t   w;
+    u_char          buf[SYNC_EVENT_MAX];
+
+    if (sync_json_get(&field, v, "event") != SYNC_OK
+        || sync_json_string(&event, &field, buf, SYNC_EVENT_MAX) != SYNC_OK
+        || event.len == 0)
+    {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    sync_str_set(&data, "null");
+
+    if (sync_json_get(&field, v, "data") == SYNC_OK) {
+        data = field.raw;
+    }
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+
+    do {
+        sync_reply_text(&w);
+        sync_write_byte(&w, '[');
+        sync_json_write_str(&w, &event);
+        s.event_len = w.len - 1;
+        sync_write_byte(&w, ',');
+        sync_write_str(&w, &data);
+        sync_write_byte(&w, ']');
+
+    } while (sync_reply_again(&w));
+
+    if (w.len == 0) {
+        rq->full = 1;
+        return SYNC_OK;
+    }
+
+    sync_reply_str(&s.json, &w);
+
+    rc = sync_stream_emit_to(rq, v, &s);
+
+    if (rc == SYNC_ERROR) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    if (rc == SYNC_OK) {
+        sync_chunk_said(rq);
+
+    } else if (rc != SYNC_DECLINED) {
+        rq->full = 1;
+    }
+
+    sync_pressure_hold(rq);
+
+    return SYNC_AGAIN;
+}
+
+
+static ngx_int_t
+sync_stream_emit_to(sync_request_t *rq, sync_json_t *v, sync_saying_t *s)
+{
+    ngx_int_t              rc;
+    sync_str_t             text;
+    sync_said_t            said;
+    sync_json_t            field;
+    sync_main_settings_t  *main;
+    u_char                 id[SYNC_ID_LEN], buf[SYNC_NAME_MAX];
+
+    main = rq->settings->main;
+
+    if (sync_json_get(&field, v, "room") == SYNC_OK) {
+
+        if (sync_json_string(&text, &field, buf, SYNC_NAME_MAX) != SYNC_OK
+            || sync_name_check_pattern(&text) != SYNC_OK)
+        {
+            return SYNC_ERROR;
+        }
+
+        s->flags = SYNC_FRAME_ROOM;
+
+        rc = sync_publish_room(main, &text, NULL, s, &said);
+
+        return (rc == SYNC_ERROR) ? SYNC_BUSY : rc;
+    }
+
+    if (sync_json_get(&field, v, "clientId") == SYNC_OK) {
+
+        if (sync_json_string(&text, &field, buf, SYNC_NAME_MAX) != SYNC_OK
+            || sync_registry_parse_id(id, text.data, text.len) != SYNC_OK)
+        {
+            return SYNC_ERROR;
+        }
+
+        return sync_publish_client(main, id, s);
+    }
+
+    return SYNC_ERROR;
+}
+
+
+static ngx_int_t
+sync_stream_ping(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_stream_throttle(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    ngx_uint_t        every, chars;
+    sync_str_t        field;
+    sync_json_t       f;
+    sync_throttle_t  *t;
+    u_char            buf[SYNC_CHUNK_FIELD_MAX];
+
+    if (rq->call->nlines != 1) {
+        return sync_stream_invalid(rq, "instruction");
+    }
+
+    if (v->type != SYNC_JSON_OBJECT) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    every = 50;
+    chars = 32;
+    sync_str_set(&field, "chunk");
+
+    if (sync_stream_number(v, "everyMs", SYNC_CHUNK_EVERY_MAX, &every)
+        != SYNC_OK
+        || sync_stream_number(v, "chars", SYNC_CHUNK_CHARS_MAX, &chars)
+           != SYNC_OK
+        || chars == 0)
+    {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    if (sync_json_get(&f, v, "field") == SYNC_OK
+        && sync_json_string(&field, &f, buf, SYNC_CHUNK_FIELD_MAX) != SYNC_OK)
+    {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    t = &rq->stream->throttle;
+
+    t->every = every;
+    t->chars = chars;
+    t->len = field.len;
+    ngx_memcpy(t->field, field.data, field.len);
+
+    return SYNC_OK;
+}
+
+
+/* A number of 0 to max, or false for 0; or what it was, if there is none. */
+
+static ngx_int_t
+sync_stream_number(sync_json_t *obj, const char *name, ngx_uint_t max,
+    ngx_uint_t *n)
+{
+    int64_t      value;
+    sync_str_t   key;
+    sync_json_t  v;
+
+    key.data = (u_char *) name;
+    key.len = ngx_strlen(name);
+
+    if (sync_json_find(&v, obj, &key) != SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    if (v.type == SYNC_JSON_FALSE) {
+        *n = 0;
+        return SYNC_OK;
+    }
+
+    if (sync_json_int64(&value, &v) != SYNC_OK
+        || value < 0 || value > (int64_t) max)
+    {
+        return SYNC_ERROR;
+    }
+
+    *n = value;
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_stream_final(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
+{
+    if (v->type != SYNC_JSON_OBJECT) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    rq->call->value = *v;
+
+    return SYNC_DONE;
+}
+
+
+static ngx_int_t
+sync_stream_invalid(sync_request_t *rq, const char *fault)
+{
+    rq->call->fault = fault;
+
+    return SYNC_ERROR;
+}
