@@ -164,6 +164,34 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_RESETS, "resets", "sync_resets_total",
       "Rooms reset after a worker died." },
 
+    { SYNC_COUNT_EVICTED_COUNT, "evictedCount", "sync_evicted_count_total",
+      "Messages of histories freed: too many, or too many bytes." },
+
+    { SYNC_COUNT_EVICTED_AGE, "evictedAge", "sync_evicted_age_total",
+      "Messages of histories freed for their age." },
+
+    { SYNC_COUNT_EVICTED_PRESSURE, "evictedPressure",
+      "sync_evicted_pressure_total",
+      "Messages of histories freed as the zone was nearly full." },
+
+    { SYNC_COUNT_REPEATED, "repeated", "sync_repeated_total",
+      "Publishes answered as before, their id being known." },
+
+    { SYNC_COUNT_STALE, "stale", "sync_stale_total",
+      "Publishes refused for an LSN that is not above the top." },
+
+    { SYNC_COUNT_RECOVERED, "recovered", "sync_recovered_total",
+      "Positions handed back after which nothing was missing." },
+
+    { SYNC_COUNT_LOST, "lost", "sync_lost_total",
+      "Positions handed back after which something was missing." },
+
+    { SYNC_COUNT_REPLAYED, "replayed", "sync_replayed_total",
+      "Messages queued to clients that had missed them." },
+
+    { SYNC_COUNT_GAPS, "gaps", "sync_gaps_total",
+      "Times a client was told that it missed something." },
+
     { SYNC_COUNT_REAPED, "reaped", "sync_reaped_total",
       "Dead workers cleaned up after." },
 

@@ -111,6 +111,7 @@ sync_log_append_locked(sync_zone_t *z, sync_log_t *log, sync_message_t *m)
     }
 
     while (log->bytes > log->limit && log->count > 1) {
+        log->why = SYNC_LOG_COUNT;
         sync_log_trim_locked(z, log, log->oldest);
     }
 
@@ -344,6 +345,100 @@ sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
 }
 
 
+ngx_int_t
+sync_log_nonce_locked(sync_log_t *log, uint64_t lsn, uint32_t *nonce)
+{
+    uint32_t       off;
+    sync_entry_t  *e;
+    sync_chunk_t  *c;
+
+    if (lsn == log->top) {
+        *nonce = log->nonce;
+        return SYNC_OK;
+    }
+
+    if (lsn > log->top || log->count == 0 || lsn < log->trimmed) {
+        return SYNC_DECLINED;
+    }
+
+    c = log->head;
+    off = log->head_off;
+
+    if (lsn == log->trimmed) {
+        *nonce = sync_log_entry(c, off)->prev;
+        return SYNC_OK;
+    }
+
+    while (c->last < lsn) {
+        c = c->next;
+        off = sizeof(sync_chunk_t);
+    }
+
+    for (e = sync_log_entry(c, off); e->lsn < lsn; e = sync_entry_next(e)) {
+        /* void */
+    }
+
+    if (e->lsn != lsn) {
+        return SYNC_DECLINED;
+    }
+
+    *nonce = e->nonce;
+
+    return SYNC_OK;
+}
+
+
+sync_resume_e
+sync_log_resume_locked(sync_log_t *log, sync_position_t *pos)
+{
+    uint32_t  nonce;
+
+    if (pos->lsn > log->top) {
+        return SYNC_RESUME_RESET;
+    }
+
+    if (sync_log_nonce_locked(log, pos->lsn, &nonce) == SYNC_OK) {
+        return (nonce == pos->nonce) ? SYNC_RESUME_OK : SYNC_RESUME_FORK;
+    }
+
+    if (log->count && pos->lsn > log->trimmed) {
+
+        /* nobody was ever given that */
+
+        return SYNC_RESUME_FORK;
+    }
+
+    if (log->why == SYNC_LOG_RESET) {
+        return SYNC_RESUME_RESET;
+    }
+
+    return (log->count == 0 && log->why == SYNC_LOG_AGE)
+           ? SYNC_RESUME_EXPIRED : SYNC_RESUME_TRIMMED;
+}
+
+
+ngx_uint_t
+sync_log_age_locked(sync_zone_t *z, sync_log_t *log, uint64_t ms,
+    uint64_t lsn, ngx_uint_t n)
+{
+    ngx_uint_t     i;
+    sync_entry_t  *e;
+
+    for (i = 0; i < n && log->count; i++) {
+        e = sync_log_entry(log->head, log->head_off);
+
+        if (e->time >= ms || e->lsn > lsn) {
+            break;
+        }
+
+        log->why = SYNC_LOG_AGE;
+        sync_log_trim_locked(z, log, e->lsn);
+    }
+
+    return i;
+}
+
+
 void
 sync_log_reset_locked(sync_zone_t *z, sync_log_t *log)
 {
@@ -365,5 +460,6 @@ sync_log_reset_locked(sync_zone_t *z, sync_log_t *log)
     log->bytes = 0;
     log->oldest = log->top + 1;
     log->trimmed = log->top;
+    log->why = SYNC_LOG_RESET;
     log->epoch++;
 }

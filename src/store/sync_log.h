@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_base.h>
+#include <sync_position.h>
 #include <sync_zone.h>
 
 
@@ -32,6 +33,12 @@
  *
  * An entry is copied out whole, header and all, and read from the copy,
  * which must be aligned to SYNC_ENTRY_ALIGN.
+ *
+ * Each entry has a random nonce and knows that of the one before it.  So a
+ * position, LSN and nonce, names one message of one life of the log: who
+ * comes back with it can be told whether the log goes on from there, or is
+ * another one that got as far.  What stands before the first entry has a
+ * nonce as well, made with the log.
  */
 
 
@@ -43,9 +50,38 @@ typedef enum {
     SYNC_ENTRY_PATTERN,         /* host room: to rooms that match the subject */
     SYNC_ENTRY_ALL,             /* host room: to every client */
     SYNC_ENTRY_COMMAND,         /* host room: for the workers, JSON */
-    SYNC_ENTRY_CLIENT           /* host room: to a client, whose id is the
+    SYNC_ENTRY_CLIENT,          /* host room: to a client, whose id is the
                                    subject */
+    SYNC_ENTRY_GAP,             /* in no log: what a member is told it missed */
+    SYNC_ENTRY_POSITION         /* in no log: its position moved silently */
 } sync_entry_kind_e;
+
+
+/* What became of a position that was handed back. */
+
+typedef enum {
+    SYNC_RESUME_OK = 0,         /* the log goes on from there */
+    SYNC_RESUME_NEW,            /* there was none */
+    SYNC_RESUME_INVALID,        /* it does not parse */
+    SYNC_RESUME_TRIMMED,        /* older than the oldest kept */
+    SYNC_RESUME_EXPIRED,        /* the whole log is too old */
+    SYNC_RESUME_FORK,           /* of another life of the log */
+    SYNC_RESUME_RESET,          /* the log is younger, or was lost */
+    SYNC_RESUME_OVERFLOW,       /* the client is too slow */
+    SYNC_RESUME_UNAVAILABLE,    /* it cannot be told now */
+    SYNC_RESUME_VOLATILE        /* the room has no positions */
+} sync_resume_e;
+
+
+/* Why an entry was freed before its time. */
+
+typedef enum {
+    SYNC_LOG_READ = 0,          /* nobody needs it any more */
+    SYNC_LOG_COUNT,             /* too many, or too many bytes */
+    SYNC_LOG_AGE,
+    SYNC_LOG_PRESSURE,          /* the zone is short of memory */
+    SYNC_LOG_RESET              /* a writer died */
+} sync_log_why_e;
 
 
 /*
@@ -112,6 +148,7 @@ typedef struct {
     uint64_t             time;          /* ms since the epoch */
     uint64_t             lsn;           /* 0: one above the top */
     uint32_t             nonce;         /* random */
+    uint64_t             id;            /* hash of its name; 0: it has none */
     uint64_t             ack;           /* 48 bits; 0: none is asked for */
     sync_str_t           extra;         /* for those who deliver it */
 } sync_message_t;
@@ -129,6 +166,8 @@ typedef struct {                        /* in a sync_room_t */
     uint64_t             trimmed;       /* LSN of the last one freed, or 0 */
     uint32_t             nonce;         /* of top */
     uint32_t             epoch;         /* rises with each reset */
+    uint32_t             birth;         /* the nonce before the first entry */
+    uint32_t             why;           /* sync_log_why_e, of "trimmed" */
 } sync_log_t;
 
 
@@ -157,6 +196,26 @@ void sync_log_free_locked(sync_zone_t *z, sync_log_t *log);
  */
 ssize_t sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
     size_t size, uint64_t *last, size_t *need);
+
+/*
+ * The nonce that belongs to an LSN at or below the top.  Returns SYNC_OK; or
+ * SYNC_DECLINED if no entry has it, or it is too old to tell.
+ */
+ngx_int_t sync_log_nonce_locked(sync_log_t *log, uint64_t lsn,
+    uint32_t *nonce);
+
+/*
+ * Whether what came after a position is there in full: SYNC_RESUME_OK, or
+ * why not.
+ */
+sync_resume_e sync_log_resume_locked(sync_log_t *log, sync_position_t *pos);
+
+/*
+ * Frees entries that are older than ms since the epoch, n of them at most,
+ * and none above lsn.  Returns the number freed.
+ */
+ngx_uint_t sync_log_age_locked(sync_zone_t *z, sync_log_t *log, uint64_t ms,
+    uint64_t lsn, ngx_uint_t n);
 
 /*
  * Forgets every entry, for a log whose writer died in it: nothing of it is

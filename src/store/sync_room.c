@@ -78,6 +78,8 @@ sync_room_join(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
         }
 
     } else {
+        sync_room_obey_locked(room, rule);
+
         m = sync_room_member_locked(rec, room);
         in = sync_room_interest_locked(room, slot);
     }
@@ -248,6 +250,7 @@ sync_room_leave_locked(sync_zone_t *z, sync_member_t *m)
         } else {
             room->seen = ngx_current_msec;
             sync_zone_queue_add(&z->sh->idle, &room->idle);
+            sync_room_trim_locked(z, room);
         }
 
     } else {
@@ -463,6 +466,8 @@ sync_room_expire(sync_zone_t *z)
         sync_heap_order();
     }
 
+    sync_room_sweep_locked(z);
+
     sync_zone_unlock(z);
 }
 
@@ -511,12 +516,36 @@ sync_room_create_locked(sync_zone_t *z, sync_str_t *name,
     room->history = rule->history;
     room->len = (uint16_t) name->len;
 
+    /* two logs do not begin alike, of this zone or of another */
+
+    z->sh->births++;
+    room->log.birth = sync_zone_hash(z, (u_char *) &z->sh->births,
+                                     sizeof(z->sh->births));
+    room->log.nonce = room->log.birth;
+
+    /* a subscription hears what is kept where it was said */
+
+    if (name->len && name->data[name->len - 1] == '*') {
+        room->history = 0;
+    }
+
     if (name->len) {
         room->hash = sync_zone_hash(z, name->data, name->len);
         ngx_memcpy(room->name, name->data, name->len);
     }
 
     return room;
+}
+
+
+void
+sync_room_obey_locked(sync_room_t *room, sync_room_rule_t *rule)
+{
+    if (rule && rule->history && room->history) {
+        room->history = rule->history;
+        room->ttl = rule->ttl;
+        room->log.limit = rule->limit;
+    }
 }
 
 
@@ -576,6 +605,11 @@ sync_room_destroy_locked(sync_zone_t *z, sync_room_t *room)
     sync_heap_order();
 
     sync_log_free_locked(z, &room->log);
+
+    if (room->ids) {
+        sync_zone_free_locked(z, room->ids);
+    }
+
     sync_zone_free_locked(z, room);
 }
 
@@ -671,38 +705,6 @@ sync_room_unqueue_locked(sync_zone_t *z, sync_interest_t *in)
     sync_heap_order();
     z->sh->stamp.interest = NULL;
     sync_heap_order();
-}
-
-
-void
-sync_room_trim_locked(sync_zone_t *z, sync_room_t *room)
-{
-    uint64_t          lsn;
-    sync_worker_t    *w;
-    sync_interest_t  *in;
-
-    if (room->history || room->log.count == 0) {
-        return;
-    }
-
-    lsn = room->log.top;
-
-    for (in = room->interests; in; in = in->next) {
-        w = &z->sh->workers[in->slot];
-
-        if (in->cursor < lsn && !w->dead && !sync_worker_stalled(w->beat)) {
-            lsn = in->cursor;
-        }
-    }
-
-    if (lsn < room->log.oldest) {
-        return;
-    }
-
-    z->sh->stamp.room = room;
-    sync_heap_order();
-
-    sync_log_trim_locked(z, &room->log, lsn);
 }
 
 

@@ -14,6 +14,7 @@
 #include <sync_name.h>
 #include <sync_zone.h>
 #include <sync_worker.h>
+#include <sync_ids.h>
 #include <sync_log.h>
 #include <sync_registry.h>
 
@@ -30,8 +31,10 @@
  *
  * A room is made by the first join (or by a publish that it must remember)
  * and goes with its last member; a room that has a history stays until it
- * expires.  The host's own room has no name and no members, but an interest
- * of every worker: what concerns all of them is appended there.
+ * expires.  How a room behaves is the rule's that it was made by; numbers of
+ * a rule that changed are taken over, but a history is not begun or ended.
+ * The host's own room has no name and no members, but an interest of every
+ * worker: what concerns all of them is appended there.
  *
  * A room whose name ends in '*' is a subscription to all rooms that begin
  * with what stands before: a message to such a room is appended to the
@@ -59,7 +62,8 @@ struct sync_member_s {                  /* in the zone, 64 bytes */
     sync_room_t         *room;
     sync_record_t       *record;
     sync_interest_t     *interest;
-    uint64_t             start;         /* LSN of the top when it joined */
+    uint64_t             start;         /* LSN of the top when it joined, or
+                                           SYNC_ROOM_READING */
     uint32_t             index;         /* the worker's, in its audience */
     uint32_t             joined;        /* s since the epoch */
 };
@@ -82,9 +86,13 @@ struct sync_room_s {                    /* in the zone, and its name after */
     uint32_t             hash;
     uint32_t             nmembers;
     uint32_t             history;       /* messages kept; 0: volatile */
+    sync_ids_t          *ids;           /* of messages; NULL: none had one */
     uint16_t             len;
     u_char               name[1];
 };
+
+
+#define SYNC_ROOM_READING  ((uint64_t) -1)
 
 
 /* How a room behaves, from configuration; taken when the room is made. */
@@ -108,6 +116,8 @@ typedef struct {
     uint64_t             lsn;           /* what the message got */
     uint32_t             nonce;
     uint32_t             receivers;     /* clients, patterns' ones too */
+    unsigned             history:1;     /* it has a position */
+    unsigned             repeated:1;    /* it was known by its id */
     sync_wake_set_t      wake;
 } sync_published_t;
 
@@ -127,6 +137,8 @@ typedef struct {
     uint64_t             first;         /* LSN the cursor stood at */
     uint64_t             last;          /* LSN it stands at now */
     uint64_t             lost;          /* LSNs trimmed before we came */
+    sync_position_t      at;            /* where it goes on, if some were, or
+                                           after a reset */
     unsigned             reset:1;       /* the log was reset since last time */
     unsigned             more:1;        /* there is more in this room */
 } sync_take_t;
@@ -161,6 +173,9 @@ void sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec);
  * may be given when it is known to live, as the caller has a member in it;
  * else it is looked up by name, and made when rule says that it keeps a
  * history.
+ *
+ * A room with a history answers a message whose m->id it knows as it did the
+ * first time.
  *
  * Returns SYNC_OK; SYNC_DECLINED if there is nobody to hear it and nothing
  * to remember it by; SYNC_ERROR if m->lsn is stale, p->lsn and p->nonce
@@ -201,6 +216,47 @@ void sync_room_hold(sync_zone_t *z, sync_interest_t *interest,
  * yet to take.
  */
 ngx_uint_t sync_room_unread(sync_zone_t *z, sync_str_t *name);
+
+typedef struct {
+    sync_resume_e        reason;
+    uint32_t             epoch;         /* of the log */
+    sync_position_t      top;
+} sync_resumed_t;
+
+/*
+ * Looks whether a member of this worker, which has joined, may go on after a
+ * position.  With SYNC_RESUME_OK it reads for itself from there on.
+ */
+void sync_room_resume(sync_zone_t *z, sync_member_t *m, sync_position_t *pos,
+    sync_resumed_t *r);
+
+/*
+ * The position of an LSN in a room that is known to live.  Returns SYNC_OK,
+ * or SYNC_DECLINED if it cannot be told any more.
+ */
+ngx_int_t sync_room_position(sync_zone_t *z, sync_room_t *room, uint64_t lsn,
+    sync_position_t *pos);
+
+typedef struct {
+    u_char              *buf;           /* the caller's */
+    size_t               size;
+    size_t               need;          /* with SYNC_AGAIN: a size that fits */
+
+    uint64_t             cursor;        /* LSN read up to: from, and to */
+    uint32_t             epoch;         /* of the log when last read */
+
+    size_t               len;           /* bytes copied */
+    sync_resume_e        lost;          /* why something was missed, or OK */
+    sync_position_t      at;            /* then: where it goes on */
+    unsigned             done:1;        /* it has read all there is */
+} sync_read_t;
+
+/*
+ * Reads for one member what is above the cursor.  When that is all there is,
+ * its worker goes on for it.  Returns SYNC_OK, or SYNC_AGAIN if r->size is
+ * below r->need.
+ */
+ngx_int_t sync_room_read(sync_zone_t *z, sync_member_t *m, sync_read_t *r);
 
 /* Members of a room by name, all workers; 0 if there is no such room. */
 ngx_uint_t sync_room_count(sync_zone_t *z, sync_str_t *name);
@@ -256,7 +312,10 @@ ngx_uint_t sync_room_of(sync_zone_t *z, const u_char *id,
 ngx_int_t sync_room_move_locked(sync_zone_t *z, sync_record_t *rec,
     ngx_uint_t slot);
 
-/* Frees rooms without members whose time is over; a bounded number a call. */
+/*
+ * Frees rooms without members whose time is over, and what is too old in
+ * others; a bounded number a call.
+ */
 void sync_room_expire(sync_zone_t *z);
 
 /*
@@ -302,8 +361,30 @@ void sync_room_drop_interest_locked(sync_zone_t *z, sync_interest_t *in);
 void sync_room_queue_locked(sync_zone_t *z, sync_interest_t *in);
 void sync_room_unqueue_locked(sync_zone_t *z, sync_interest_t *in);
 
-/* Frees what all workers have read of a volatile room. */
+/* Frees what of the room's log need not be kept any more. */
 void sync_room_trim_locked(sync_zone_t *z, sync_room_t *room);
+
+/* Whether the zone is nearly full. */
+ngx_uint_t sync_room_pressed_locked(sync_zone_t *z);
+
+/*
+ * Has another room without members give up its oldest messages.  Returns
+ * SYNC_OK, or SYNC_DECLINED if none was found that has any.
+ */
+ngx_int_t sync_room_relieve_locked(sync_zone_t *z, sync_room_t *but);
+
+/* Frees the oldest chunk of a room's log, which is not empty. */
+void sync_room_give_up_locked(sync_zone_t *z, sync_room_t *room);
+
+/* Looks at a part of all rooms for what is too old. */
+void sync_room_sweep_locked(sync_zone_t *z);
+
+/* Sets t->at, if it is needed. */
+void sync_room_lost_locked(sync_zone_t *z, sync_interest_t *in,
+    sync_take_t *t);
+
+/* Takes over the numbers of a rule that changed. */
+void sync_room_obey_locked(sync_room_t *room, sync_room_rule_t *rule);
 
 /* The client's membership in the room, or NULL. */
 sync_member_t *sync_room_member_locked(sync_record_t *rec,

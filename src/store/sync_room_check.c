@@ -135,6 +135,13 @@ sync_room_check_room(sync_zone_t *z, sync_room_t *room, sync_room_sum_t *sum)
 
     sum->used += sync_heap_block_size(&z->sh->heap, room);
 
+    if (room->ids) {
+        text = sync_ids_check(room->ids);
+        sync_room_must(text == NULL, text);
+
+        sum->used += sync_heap_block_size(&z->sh->heap, room->ids);
+    }
+
     text = sync_room_check_members(z, room, sum);
     sync_room_must(text == NULL, text);
 
@@ -311,16 +318,17 @@ sync_room_check_log(sync_zone_t *z, sync_room_t *room, sync_room_sum_t *sum)
     sync_room_must(n || log->oldest == log->top + 1, "log: wrong oldest LSN");
     sync_room_must(n <= 1 || bytes <= log->limit, "log: above its limit");
 
-    if (room->history) {
-        sync_room_must(n <= room->history, "log: above its history");
-        return NULL;
-    }
-
     cursor = log->top;
 
     for (in = room->interests; in; in = in->next) {
         cursor = z->sh->workers[in->slot].dead ? 0
                                                : ngx_min(cursor, in->cursor);
+    }
+
+    if (room->history) {
+        sync_room_must(n <= room->history || log->oldest > cursor,
+                       "log: above its history");
+        return NULL;
     }
 
     sync_room_must(n == 0 || cursor < log->top, "log: keeps what all read");

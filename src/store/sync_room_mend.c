@@ -133,6 +133,7 @@ static void
 sync_room_mend_room(sync_zone_t *z, sync_room_t *room)
 {
     ngx_uint_t        idle;
+    sync_ids_t       *ids;
     sync_room_t      *p;
     sync_zone_sh_t   *sh;
     sync_interest_t  *in, *next;
@@ -159,6 +160,15 @@ sync_room_mend_room(sync_zone_t *z, sync_room_t *room)
     sync_room_recount(room);
 
     sync_log_reset_locked(z, &room->log);
+
+    ids = room->ids;
+    room->ids = NULL;
+    sync_heap_order();
+
+    if (ids) {
+        sync_zone_free_locked(z, ids);
+    }
+
     sync_zone_count(z, SYNC_COUNT_RESETS, 1);
 
     for (in = room->interests; in; in = next) {

@@ -19,6 +19,14 @@
  */
 
 
+/* chunks that are given up for one message, at most */
+#define SYNC_ROOM_RELIEVED  64
+
+
+static ngx_int_t sync_room_repeat(sync_room_t *room, sync_message_t *m,
+    sync_published_t *p);
+static void sync_room_discard(sync_zone_t *z, sync_room_t *room);
+static ngx_int_t sync_room_reserve_id(sync_zone_t *z, sync_room_t *room);
 static ngx_int_t sync_room_append(sync_zone_t *z, sync_room_t *room,
     sync_message_t *m);
 static void sync_room_announce_to(sync_zone_t *z, sync_room_t *room,
@@ -43,12 +51,23 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
     p->lsn = 0;
     p->nonce = 0;
     p->receivers = 0;
+    p->history = 0;
+    p->repeated = 0;
     p->wake.n = 0;
 
     sync_zone_lock(z);
 
     if (room == NULL) {
         room = sync_room_lookup_locked(z, name);
+    }
+
+    if (room) {
+        sync_room_obey_locked(room, rule);
+
+        if (m->id && sync_room_repeat(room, m, p) == SYNC_OK) {
+            sync_zone_unlock(z);
+            return SYNC_OK;
+        }
     }
 
     new = (room == NULL && rule && rule->history);
@@ -69,11 +88,12 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
 
         p->lsn = room->log.top;
         p->nonce = room->log.nonce;
+        p->history = (room->history != 0);
 
         if (rc != SYNC_OK) {
 
             if (new) {
-                sync_zone_free_locked(z, room);
+                sync_room_discard(z, room);
             }
 
             sync_zone_unlock(z);
@@ -96,21 +116,96 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
         rc = SYNC_OK;
     }
 
+    if (m->id && p->history) {
+        sync_ids_add_locked(room->ids, m->id, p->lsn, p->nonce, p->receivers);
+    }
+
     sync_zone_unlock(z);
 
     return rc;
 }
 
 
+/* The answer to a message that is known. */
+
+static ngx_int_t
+sync_room_repeat(sync_room_t *room, sync_message_t *m, sync_published_t *p)
+{
+    sync_ids_slot_t  *slot;
+
+    slot = sync_ids_lookup_locked(room->ids, m->id);
+
+    if (slot == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    p->lsn = slot->lsn;
+    p->nonce = slot->nonce;
+    p->receivers = slot->receivers;
+    p->history = 1;
+    p->repeated = 1;
+
+    return SYNC_OK;
+}
+
+
+/* Frees a room that was not linked. */
+
+static void
+sync_room_discard(sync_zone_t *z, sync_room_t *room)
+{
+    z->sh->stamp.room = NULL;
+    sync_heap_order();
+
+    if (room->ids) {
+        sync_zone_free_locked(z, room->ids);
+    }
+
+    sync_zone_free_locked(z, room);
+}
+
+
+/* Makes sure that the message's id can be kept. */
+
+static ngx_int_t
+sync_room_reserve_id(sync_zone_t *z, sync_room_t *room)
+{
+    sync_ids_t  *ids, *old;
+
+    old = room->ids;
+
+    ids = sync_ids_reserve_locked(z, old, room->history);
+
+    if (ids == NULL) {
+        return SYNC_BUSY;
+    }
+
+    if (ids != old) {
+        sync_heap_order();
+        room->ids = ids;
+        sync_heap_order();
+
+        if (old) {
+            sync_zone_free_locked(z, old);
+        }
+    }
+
+    return SYNC_OK;
+}
+
+
 /*
  * If there is no memory, a volatile room gives up its own oldest messages;
- * who has not read them will be told how many.
+ * who has not read them will be told how many.  One that has a history has
+ * others give up theirs first.
  */
 
 static ngx_int_t
 sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
 {
+    uint32_t     n;
     ngx_int_t    rc;
+    ngx_uint_t   i;
     sync_log_t  *log;
 
     log = &room->log;
@@ -118,19 +213,42 @@ sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
     z->sh->stamp.room = room;
     sync_heap_order();
 
+    if (m->id && room->history) {
+        rc = sync_room_reserve_id(z, room);
+
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+    }
+
+    if (room->history && sync_room_pressed_locked(z)) {
+        (void) sync_room_relieve_locked(z, room);   /* there may be none */
+    }
+
+    n = log->count + 1;
+
     rc = sync_log_append_locked(z, log, m);
 
-    if (rc == SYNC_BUSY && room->history == 0) {
-
+    if (rc == SYNC_BUSY) {
         sync_room_trim_locked(z, room);
 
         rc = sync_log_append_locked(z, log, m);
+    }
 
-        while (rc == SYNC_BUSY && log->count) {
-            sync_log_trim_locked(z, log, log->head->last);
+    for (i = 0; rc == SYNC_BUSY && i < SYNC_ROOM_RELIEVED; i++) {
 
-            rc = sync_log_append_locked(z, log, m);
+        if (room->history == 0
+            || sync_room_relieve_locked(z, room) != SYNC_OK)
+        {
+            if (log->count == 0) {
+                break;
+            }
+
+            sync_room_give_up_locked(z, room);
+            n = log->count + 1;
         }
+
+        rc = sync_log_append_locked(z, log, m);
     }
 
     if (rc != SYNC_OK) {
@@ -139,8 +257,9 @@ sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
 
     room->seen = ngx_current_msec;
 
-    while (room->history && log->count > room->history) {
-        sync_log_trim_locked(z, log, log->oldest);
+    if (room->history) {
+        sync_zone_count(z, SYNC_COUNT_EVICTED_COUNT, n - log->count);
+        sync_room_trim_locked(z, room);
     }
 
     return SYNC_OK;
@@ -192,6 +311,7 @@ sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
         message = *m;
         message.subject = *name;
         message.lsn = 0;
+        message.id = 0;
 
         /* the room's own log has it, so this one's lack is only counted */
 
@@ -357,6 +477,7 @@ sync_room_take_from(sync_zone_t *z, sync_interest_t *in, sync_take_t *t)
     t->first = in->cursor;
     t->lost = cursor - in->cursor;
     t->reset = (in->epoch != log->epoch);
+    sync_room_lost_locked(z, in, t);
     t->more = (t->last < log->top);
 
     in->cursor = t->last;

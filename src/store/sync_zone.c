@@ -342,6 +342,17 @@ sync_zone_counters(sync_zone_t *z, uint64_t *sum)
 uint32_t
 sync_zone_hash(sync_zone_t *z, const u_char *data, size_t len)
 {
+    uint64_t  m;
+
+    m = sync_zone_hash64(z, data, len);
+
+    return (uint32_t) (m ^ m >> 32);
+}
+
+
+uint64_t
+sync_zone_hash64(sync_zone_t *z, const u_char *data, size_t len)
+{
     size_t     n;
     uint64_t   m, v[4];
 
@@ -372,9 +383,7 @@ sync_zone_hash(sync_zone_t *z, const u_char *data, size_t len)
     sync_zone_round(v);
     sync_zone_round(v);
 
-    m = v[0] ^ v[1] ^ v[2] ^ v[3];
-
-    return (uint32_t) (m ^ m >> 32);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 

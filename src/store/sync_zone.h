@@ -46,7 +46,7 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  4            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  5            /* of the layout of what is in it */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
 
@@ -59,6 +59,7 @@ typedef struct sync_interest_s   sync_interest_t;
 typedef struct sync_member_s     sync_member_t;
 typedef struct sync_record_s     sync_record_t;
 typedef struct sync_chunk_s      sync_chunk_t;
+typedef struct sync_ids_s        sync_ids_t;
 typedef struct sync_sid_s        sync_sid_t;
 typedef struct sync_sid_node_s   sync_sid_node_t;
 typedef struct sync_session_s    sync_session_t;
@@ -67,8 +68,9 @@ typedef struct sync_ack_s        sync_ack_t;
 
 /*
  * Counters: one set a slot, written by its worker alone and without the
- * lock; a slot given back adds its set to the zone's own.  FULL, RESETS and
- * REAPED are counted by the stores, the others by who calls them.
+ * lock; a slot given back adds its set to the zone's own.  FULL, RESETS,
+ * EVICTED_* and REAPED are counted by the stores, the others by who calls
+ * them.
  */
 
 typedef enum {
@@ -98,6 +100,15 @@ typedef enum {
     SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
     SYNC_COUNT_FULL,                /* allocations the zone had no room for */
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
+    SYNC_COUNT_EVICTED_COUNT,       /* of a history: too many, or bytes */
+    SYNC_COUNT_EVICTED_AGE,
+    SYNC_COUNT_EVICTED_PRESSURE,    /* the zone was short of memory */
+    SYNC_COUNT_REPEATED,            /* publishes with an id that was known */
+    SYNC_COUNT_STALE,               /* with an LSN not above the top */
+    SYNC_COUNT_RECOVERED,           /* positions handed back, and good */
+    SYNC_COUNT_LOST,                /* the same, and something was missed */
+    SYNC_COUNT_REPLAYED,            /* messages to who missed them */
+    SYNC_COUNT_GAPS,                /* members told that they missed some */
     SYNC_COUNT_REAPED,              /* slots of dead workers */
     SYNC_COUNT_DRAINED,             /* clients let go by a reload or stop */
     SYNC_COUNT_REDIS_COMMANDS,
@@ -186,6 +197,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */
 
     sync_ack_t          *acks[SYNC_ACKS_MAX];
+    uint32_t             births;        /* of logs, ever */
+    uint32_t             sweep;         /* bucket of rooms, last looked at */
 
     sync_room_t         *host;          /* every worker reads it */
     ngx_queue_t          idle;          /* rooms without members, for expiry */
@@ -252,6 +265,7 @@ void sync_zone_counters(sync_zone_t *z, uint64_t *sum);
  * key cannot make up names that collide.
  */
 uint32_t sync_zone_hash(sync_zone_t *z, const u_char *data, size_t len);
+uint64_t sync_zone_hash64(sync_zone_t *z, const u_char *data, size_t len);
 
 /*
  * Queues that survive their writer: along the next pointers they are right

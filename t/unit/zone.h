@@ -214,6 +214,7 @@ zone_message(sync_message_t *m, const char *text)
     m->json.data = (u_char *) text;
     m->json.len = strlen(text);
     m->event_len = 3;
+    m->time = (uint64_t) ngx_time() * 1000;
     m->nonce = (uint32_t) zone_random(0x7fffffff);
 }
 
