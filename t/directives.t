@@ -43,8 +43,8 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", or '
 	. '"client"';
 my $rooms = '"volatile", "history=0", "join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
-my $events = '"server", "api", "connect", "join", "leave", "disconnect", '
-	. '"connected", "joined", "left", or "cancel"';
+my $events = '"server", "api", "connect", "join", "leave", "client", '
+	. '"disconnect", "connected", "joined", "left", or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
 my $sources = '"cookie:name", "header:name", "query:name", or '
@@ -156,7 +156,7 @@ my @later = (
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ client fanout delivered location presence /
+		qw/ fanout delivered location presence /
 );
 
 my @twice = (

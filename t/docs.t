@@ -68,6 +68,7 @@ http {
             sync_hook joined     /_hook/joined;
             sync_hook api        /_hook/hang;
             sync_hook cancel     /_hook/cancel;
+            sync_hook client     /_hook/client;
         }
 
         location /_hook/ {
@@ -174,7 +175,8 @@ my %told = $pages{'docs/hooks.md'}
 
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
-is(join(' ', sort keys %told), 'cancel connect disconnect join joined server',
+is(join(' ', sort keys %told),
+	'cancel client connect disconnect join joined server',
 	'hooks that are told');
 
 # dialogues
@@ -330,7 +332,7 @@ sub asked {
 	$ws->shut;
 
 	return map { $_->{json}{event} => $_->{json} }
-		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(7)};
+		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(8)};
 }
 
 # These return what was not as the text says.

@@ -138,7 +138,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "join", SYNC_HOOK_JOIN, 1 },
     { "leave", SYNC_HOOK_LEAVE, 1 },
     { "disconnect", SYNC_HOOK_DISCONNECT, 0 },
-    { "client", -1, 0 },
+    { "client", SYNC_HOOK_CLIENT, 0 },
     { "connected", SYNC_HOOK_CONNECTED, 0 },
     { "joined", SYNC_HOOK_JOINED, 0 },
     { "left", SYNC_HOOK_LEFT, 0 },
@@ -556,9 +556,10 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sync_main_conf_t  *smcf;
 
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
-                                  "\"leave\", \"disconnect\", "
-                                  "\"connected\", \"joined\", "
-                                  "\"left\", or \"cancel\"";
+                                  "\"leave\", \"client\", "
+                                  "\"disconnect\", \"connected\", "
+                                  "\"joined\", \"left\", or "
+                                  "\"cancel\"";
 
     value = cf->args->elts;
 

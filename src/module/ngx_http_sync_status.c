@@ -158,6 +158,12 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_NOTIFY_DROPPED, "notifyDropped",
       "sync_notify_dropped_total", "Events that a hook was not told of." },
 
+    { SYNC_COUNT_WITHHELD, "withheld", "sync_withheld_total",
+      "Messages that members did not get, as the app says." },
+
+    { SYNC_COUNT_CLIENT_ERRORS, "clientErrors", "sync_client_errors_total",
+      "Errors that members got instead of a message." },
+
     { SYNC_COUNT_FULL, "full", "sync_full_total",
       "Times the zone had no memory left." },
 

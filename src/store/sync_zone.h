@@ -98,6 +98,8 @@ typedef enum {
     SYNC_COUNT_HOOK_HELD,           /* answers held, a client being behind */
     SYNC_COUNT_CHUNKS,              /* taken from answers in lines */
     SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
+    SYNC_COUNT_WITHHELD,            /* by a filter, or the client hook */
+    SYNC_COUNT_CLIENT_ERRORS,       /* told instead of a message */
     SYNC_COUNT_FULL,                /* allocations the zone had no room for */
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
     SYNC_COUNT_EVICTED_COUNT,       /* of a history: too many, or bytes */

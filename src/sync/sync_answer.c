@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <sync_answer.h>
 #include <sync_chunk.h>
+#include <sync_extra.h>
+#include <sync_session.h>
 #include <sync_fanout.h>
 #include <sync_publish.h>
 
@@ -103,10 +105,43 @@ sync_answer_failed(sync_request_t *rq, sync_call_t *call,
 }
 
 
+ngx_int_t
+sync_answer_keep(sync_request_t *copy, sync_request_t *rq, ngx_pool_t *pool)
+{
+    sync_extra_t  x;
+
+    if (rq->kind != &sync_asker_sync
+        || sync_extra_flags(rq->settings, &rq->route.full) == 0)
+    {
+        return SYNC_OK;
+    }
+
+    x.route = rq->route.full;
+    x.receiver = rq->receiver;
+    x.data = rq->data;
+    x.sender.len = 0;
+
+    if (rq->client && sync_session_get(rq->client, &x.sender) != SYNC_OK) {
+        x.sender.len = 0;
+    }
+
+    return sync_extra_make(&copy->extra, &x, pool);
+}
+
+
 void
 sync_answer_empty(sync_request_t *rq)
 {
+    if (sync_answer_keep(rq, rq, NULL) != SYNC_OK) {
+        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+        return;
+    }
+
     sync_answer_publish(rq, &sync_answer_no_output);
+
+    if (rq->extra.len) {
+        ngx_free(rq->extra.data);
+    }
 }
 
 
@@ -311,12 +346,18 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
         s.nexcept = 1;
     }
 
+    s.extra = rq->extra;
+
+    if (s.extra.len) {
+        s.flags = sync_extra_flags(rq->settings, &rq->route.full);
+    }
+
     if (rq->all) {
         return sync_publish_all(rq->settings->main, &s, &said);
     }
 
     if (rq->self) {
-        return rq->client
+        return rq->client && s.extra.len == 0
                ? sync_client_send(rq->client, &s.json)
                : sync_publish_client(rq->settings->main, rq->id, &s);
     }

@@ -30,6 +30,14 @@
  */
 void sync_answer(sync_call_t *call, sync_call_result_e result);
 
+/*
+ * Keeps what the message of a sync will need once the app has answered, as
+ * its route says: what the client sent, the sender's session.  Returns
+ * SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_answer_keep(sync_request_t *copy, sync_request_t *rq,
+    ngx_pool_t *pool);
+
 /* A sync that nobody is asked about succeeds, with no output. */
 void sync_answer_empty(sync_request_t *rq);
 

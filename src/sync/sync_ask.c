@@ -51,6 +51,7 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
     if (copy == NULL
         || sync_asker_copy(copy, rq, call) != SYNC_OK
+        || sync_answer_keep(copy, rq, call->pool) != SYNC_OK
         || sync_chunk_init(copy) != SYNC_OK)
     {
         sync_call_cancel(call);

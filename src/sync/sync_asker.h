@@ -83,6 +83,7 @@ struct sync_request_s {
     sync_str_t                receiver;
     sync_str_t                index;    /* empty: not to be answered */
     sync_str_t                data;     /* the client's bytes */
+    sync_str_t                extra;    /* see sync_answer_keep() */
     u_char                    id[SYNC_ID_LEN];  /* the sender's */
     unsigned                  all:1;    /* every client is meant */
     unsigned                  self:1;   /* the sender alone is meant */

@@ -9,6 +9,8 @@
 
 
 #include <sync_settings.h>
+#include <sync_recipient.h>
+#include <sync_sieve.h>
 #include <sync_sid.h>
 
 
@@ -27,6 +29,10 @@ typedef struct {
     uint64_t            last;
     sync_run_t         *runs[SYNC_DIALECT_MAX];
     unsigned            choosy:1;       /* not every member gets every one */
+    sync_sieve_t       *sieve;          /* for the filter of its one entry */
+    unsigned            staged:1;       /* one entry, for the client stage */
+    unsigned            told:1;         /* and all were told */
+    unsigned            filtered:1;     /* one entry, with a filter */
 } sync_batch_t;
 
 
@@ -44,6 +50,7 @@ typedef struct {
 
     uint64_t            late;           /* the latest start of a member */
     sync_batch_t       *batch;
+    sync_stage_t       *stage;          /* of the batch, under way */
     u_char             *rest;           /* entries to make batches of */
     size_t              rest_len;
     u_char             *kept;           /* the copy that both are in */
@@ -93,6 +100,12 @@ void sync_fanout_destroy(sync_audience_t *a);
 ngx_int_t sync_fanout_reserve(sync_audience_t *a);
 
 void sync_fanout_unseat(sync_audience_t *a, uint32_t i);
+
+/*
+ * Makes the batch outlive the turn, and has nothing more taken from the room
+ * till it is over.  SYNC_OK or SYNC_ERROR.
+ */
+ngx_int_t sync_fanout_keep(sync_audience_t *a);
 
 /* The client's row in a room; NULL if it is no member. */
 sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_command.h>
 #include <sync_fanout.h>
+#include <sync_fanout_stage.h>
 #include <sync_publish.h>
 #include <sync_json.h>
 #include <sync_ws.h>
@@ -22,6 +23,7 @@ static ngx_int_t sync_command_send(sync_main_settings_t *main,
     const u_char *id, const char *op, ngx_uint_t code, const char *key,
     sync_str_t *value);
 static void sync_command_say(sync_entry_t *e);
+static ngx_uint_t sync_command_passes(sync_entry_t *e, sync_client_t *c);
 static sync_client_t *sync_command_client(sync_json_t *command);
 static sync_client_t *sync_command_lookup(const u_char *id);
 
@@ -175,6 +177,15 @@ sync_command_say(sync_entry_t *e)
         return;
     }
 
+    if ((e->flags & SYNC_EXTRA_FILTERED) && !sync_command_passes(e, c)) {
+        return;
+    }
+
+    if (e->flags & SYNC_EXTRA_STAGED) {
+        sync_fanout_stage_client(e, c);
+        return;
+    }
+
     deflate.level = c->conf->level;
     deflate.min = c->conf->min;
 
@@ -196,6 +207,30 @@ sync_command_say(sync_entry_t *e)
     } else if (rc != SYNC_OK) {
         sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
     }
+}
+
+
+/* Whether the message's filter lets the client have it. */
+
+static ngx_uint_t
+sync_command_passes(sync_entry_t *e, sync_client_t *c)
+{
+    ngx_uint_t     passes;
+    sync_sieve_t  *sv;
+
+    sv = sync_sieve_create(e);
+
+    passes = (sv && sync_sieve_passes(sv, c));
+
+    if (sv) {
+        ngx_free(sv);
+    }
+
+    if (!passes) {
+        sync_zone_count(sync_client_zone(), SYNC_COUNT_WITHHELD, 1);
+    }
+
+    return passes;
 }
 
 

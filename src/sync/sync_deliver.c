@@ -16,6 +16,8 @@
 
 
 static ngx_uint_t sync_deliver_wants(sync_client_t *c, sync_entry_t *e);
+static ngx_uint_t sync_deliver_passes(sync_batch_t *b, sync_client_t *c,
+    sync_entry_t *e);
 static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
 static sync_run_t *sync_deliver_run(sync_audience_t *a, sync_batch_t *b,
@@ -55,7 +57,9 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 
     for (i = from; i < b->n; i++) {
 
-        if (!sync_deliver_wants(c, e)) {
+        if (!sync_deliver_wants(c, e)
+            || (b->filtered && !sync_deliver_passes(b, c, e)))
+        {
 
             if (from < i && sync_deliver_queue(a, b, c, from, i) != SYNC_OK) {
                 return;
@@ -70,6 +74,21 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
     if (from < b->n) {
         (void) sync_deliver_queue(a, b, c, from, b->n);
     }
+}
+
+
+ngx_uint_t
+sync_deliver_meant(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    sync_entry_t *e)
+{
+    if (a->late > b->first
+        && e->lsn <= sync_fanout_membership(a, c)->start)
+    {
+        return 0;
+    }
+
+    return sync_deliver_wants(c, e)
+           && (!b->filtered || sync_deliver_passes(b, c, e));
 }
 
 
@@ -114,6 +133,25 @@ sync_deliver_wants(sync_client_t *c, sync_entry_t *e)
 }
 
 
+/* A message with a filter is a batch by itself. */
+
+static ngx_uint_t
+sync_deliver_passes(sync_batch_t *b, sync_client_t *c, sync_entry_t *e)
+{
+    if (b->sieve == NULL) {
+        b->sieve = sync_sieve_create(e);
+    }
+
+    if (b->sieve && sync_sieve_passes(b->sieve, c)) {
+        return 1;
+    }
+
+    sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_WITHHELD, 1);
+
+    return 0;
+}
+
+
 /*
  * Queues messages [from, to) of the batch.  Returns SYNC_OK, or SYNC_ERROR
  * if the client is no more.
@@ -123,12 +161,8 @@ static ngx_int_t
 sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     uint32_t from, uint32_t to)
 {
-    uint32_t      pos, last;
-    ngx_int_t     rc;
-    sync_run_t   *run;
-    sync_zone_t  *z;
-
-    z = sync_fanout_worker.zone;
+    uint32_t     pos, last;
+    sync_run_t  *run;
 
     run = sync_deliver_run(a, b, c);
 
@@ -140,12 +174,25 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     pos = from ? run->ends[from - 1] : 0;
     last = run->ends[to - 1];
 
+    return sync_deliver_span(a, c, run, pos, last, to - from);
+}
+
+
+ngx_int_t
+sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
+    uint32_t pos, uint32_t last, ngx_uint_t n)
+{
+    ngx_int_t     rc;
+    sync_zone_t  *z;
+
+    z = sync_fanout_worker.zone;
+
     rc = sync_client_queue(c, run, pos, last);
 
     if (rc == SYNC_OK) {
         a->pressed |= sync_client_pressed(c);
 
-        sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
+        sync_zone_count(z, SYNC_COUNT_DELIVERED, n);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
         return SYNC_OK;
     }
@@ -156,7 +203,7 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     }
 
     if (a->slow == SYNC_SLOW_DROP) {
-        sync_zone_count(z, SYNC_COUNT_DROPPED, to - from);
+        sync_zone_count(z, SYNC_COUNT_DROPPED, n);
         return SYNC_OK;
     }
 

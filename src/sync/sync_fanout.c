@@ -10,6 +10,7 @@
 #include <sync_audience.h>
 #include <sync_deliver.h>
 #include <sync_fanout.h>
+#include <sync_fanout_stage.h>
 #include <sync_notify.h>
 #include <sync_wake.h>
 #include <sync_name.h>
@@ -32,7 +33,6 @@ static void sync_fanout_begin(sync_audience_t *a);
 static void sync_fanout_obey(sync_audience_t *a);
 static void sync_fanout_mark(sync_entry_t *e);
 static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
-static ngx_int_t sync_fanout_keep(sync_audience_t *a);
 static void sync_fanout_release(sync_audience_t *a);
 static void sync_fanout_end(sync_audience_t *a);
 
@@ -103,6 +103,8 @@ sync_fanout_enter(sync_client_t *c)
 void
 sync_fanout_exit(sync_client_t *c)
 {
+    sync_stage_exit(c);
+
     while (c->record->members) {
         sync_fanout_leave_member(c, c->record->members);
     }
@@ -386,6 +388,11 @@ sync_fanout_destroy(sync_audience_t *a)
         return;
     }
 
+    if (a->stage) {
+        sync_stage_destroy(a->stage);
+        a->stage = NULL;
+    }
+
     if (a->batch) {
         sync_fanout_end(a);
         sync_fanout_release(a);
@@ -432,6 +439,10 @@ sync_fanout_reserve(sync_audience_t *a)
 void
 sync_fanout_unseat(sync_audience_t *a, uint32_t i)
 {
+    if (a->stage) {
+        sync_stage_forget(a->stage, a->seats[i]);
+    }
+
     if (i < a->next) {
         a->next--;
         sync_fanout_move(a, i, a->next);
@@ -696,15 +707,20 @@ sync_fanout_begin(sync_audience_t *a)
     b->entries = a->rest;
     b->first = e->lsn - 1;
 
+    b->staged = (e->flags & SYNC_EXTRA_STAGED) != 0;
+    b->filtered = (e->flags & SYNC_EXTRA_FILTERED) != 0;
+
     do {
         b->n++;
         b->len += e->size;
         b->last = e->lsn;
-        b->choosy |= (e->nexcept || e->subject_len);
+        b->choosy |= (e->nexcept || e->subject_len || b->filtered);
 
         e = sync_entry_next(e);
 
-    } while (b->len < a->rest_len && a != w->host);
+    } while (b->len < a->rest_len && a != w->host
+             && !b->staged && !b->filtered
+             && !(e->flags & (SYNC_EXTRA_STAGED|SYNC_EXTRA_FILTERED)));
 
     a->rest += b->len;
     a->rest_len -= b->len;
@@ -825,6 +841,15 @@ sync_fanout_serve(sync_audience_t *a, ngx_uint_t n)
 
     while (a->batch) {
 
+        if (a->batch->staged) {
+
+            if (!a->batch->told && sync_fanout_stage(a) == SYNC_AGAIN) {
+                break;
+            }
+
+            a->next = a->n;
+        }
+
         if (a->next == a->n) {
             sync_fanout_end(a);
 
@@ -866,7 +891,7 @@ sync_fanout_serve(sync_audience_t *a, ngx_uint_t n)
  * buffer, and no more are to be taken from the room till then.
  */
 
-static ngx_int_t
+ngx_int_t
 sync_fanout_keep(sync_audience_t *a)
 {
     size_t         len;
@@ -934,6 +959,10 @@ sync_fanout_end(sync_audience_t *a)
         if (b->runs[i]) {
             sync_run_unref(b->runs[i]);
         }
+    }
+
+    if (b->sieve) {
+        ngx_free(b->sieve);
     }
 
     if (w->spare == NULL) {

@@ -51,7 +51,8 @@ sync_fanout_depart(sync_client_t *c, sync_sid_t *s)
     }
 
     seats = (uint32_t *) (audiences + n);
-    rc = sync_fanout_worker.host->batch ? SYNC_AGAIN : SYNC_OK;
+    rc = sync_fanout_worker.host->batch || sync_stage_waits(c) ? SYNC_AGAIN
+                                                               : SYNC_OK;
     i = 0;
 
     for (m = c->record->members; m; m = m->next) {
