@@ -16,7 +16,7 @@ use Time::HiRes qw/ time /;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(70);
+my $t = Test::Sync->new->plan(71);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -98,7 +98,8 @@ $ws->send_text('42["joinRoom",{"group":"r","responseIndex":1}]');
 is($ws->recv_text, '42["joinRoom-1",{"rooms":["r"]}]', 'an event');
 $ws->send_text('427["getJoinedRooms",{"responseIndex":2}]');
 is($ws->recv_text, '42["getJoinedRooms-2",{"rooms":["r"]}]',
-	'one that asks for an acknowledgement gets none');
+	'one that asks for an acknowledgement');
+is($ws->recv_text, '437[{"rooms":["r"]}]', 'gets it as well');
 
 $ws->send_text('42["sync",{"name":"sync/a/b/v1","cb":"a/b/v1","data":{},'
 	. '"receiver":"r","responseIndex":3}]');

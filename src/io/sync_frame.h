@@ -36,6 +36,7 @@ typedef enum {
 #define SYNC_FRAME_ROOM    0x01     /* {"room":...} is the last argument */
 #define SYNC_FRAME_ARGS    0x02     /* there are several arguments */
 #define SYNC_FRAME_BINARY  0x04     /* {"base64":"..."} are bytes */
+#define SYNC_FRAME_REPLY   0x08     /* the JSON acknowledges the client's */
 
 
 typedef struct {

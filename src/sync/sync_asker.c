@@ -152,23 +152,12 @@ sync_asker_write_event(sync_writer_t *w, sync_request_t *rq)
 void
 sync_asker_send(sync_request_t *rq, sync_writer_t *w)
 {
-    sync_saying_t  s;
-
     if (rq->client) {
         sync_reply_send(rq->client, w);
-        return;
+
+    } else {
+        sync_reply_publish(rq->settings->main, rq->id, w);
     }
-
-    if (w->len == 0) {
-        return;
-    }
-
-    ngx_memzero(&s, sizeof(sync_saying_t));
-    sync_reply_str(&s.json, w);
-
-    /* one that left is not told, and a full zone tells nobody */
-
-    (void) sync_publish_client(rq->settings->main, rq->id, &s);
 }
 
 

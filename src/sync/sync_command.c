@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_command.h>
+#include <sync_eio_client.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
 #include <sync_publish.h>
@@ -24,6 +25,7 @@ static ngx_int_t sync_command_send(sync_main_settings_t *main,
     sync_str_t *value);
 static void sync_command_say(sync_entry_t *e);
 static ngx_uint_t sync_command_passes(sync_entry_t *e, sync_client_t *c);
+static void sync_command_reply(sync_client_t *c, sync_entry_t *e);
 static sync_client_t *sync_command_client(sync_json_t *command);
 static sync_client_t *sync_command_lookup(const u_char *id);
 
@@ -59,11 +61,11 @@ static ngx_int_t
 sync_command_send(sync_main_settings_t *main, const u_char *id,
     const char *op, ngx_uint_t code, const char *key, sync_str_t *value)
 {
+    u_char              text[SYNC_ID_TEXT], buf[SYNC_COMMAND_MAX];
     ngx_int_t           rc;
     sync_str_t          json;
     sync_writer_t       w;
     sync_record_info_t  info;
-    u_char              text[SYNC_ID_TEXT], buf[SYNC_COMMAND_MAX];
 
     rc = sync_registry_info(main->zone, id, &info);
 
@@ -101,11 +103,11 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 void
 sync_command_obey(sync_entry_t *e)
 {
+    u_char          buf[SYNC_COMMAND_MAX + 1];
     int64_t         code;
     sync_str_t      text, op, value;
     sync_json_t     command, v;
     sync_client_t  *c;
-    u_char          buf[SYNC_COMMAND_MAX + 1];
 
     if (e->kind == SYNC_ENTRY_CLIENT) {
         sync_command_say(e);
@@ -165,11 +167,11 @@ sync_command_obey(sync_entry_t *e)
 static void
 sync_command_say(sync_entry_t *e)
 {
-    ngx_int_t              rc;
-    sync_run_t            *run;
-    sync_str_t             none;
-    sync_client_t         *c;
-    sync_frame_deflate_t   deflate;
+    ngx_int_t             rc;
+    sync_run_t           *run;
+    sync_str_t            none;
+    sync_client_t        *c;
+    sync_frame_deflate_t  deflate;
 
     c = sync_command_lookup(sync_entry_subject(e));
 
@@ -183,6 +185,11 @@ sync_command_say(sync_entry_t *e)
 
     if (e->flags & SYNC_EXTRA_STAGED) {
         sync_fanout_stage_client(e, c);
+        return;
+    }
+
+    if (e->flags & SYNC_FRAME_REPLY) {
+        sync_command_reply(c, e);
         return;
     }
 
@@ -234,14 +241,31 @@ sync_command_passes(sync_entry_t *e, sync_client_t *c)
 }
 
 
+/* The number is one more than the client's, as that may be 0. */
+
+static void
+sync_command_reply(sync_client_t *c, sync_entry_t *e)
+{
+    u_char      buf[NGX_INT64_LEN + 2];
+    sync_str_t  head, data;
+
+    head.data = buf;
+    head.len = ngx_sprintf(buf, "43%uL", sync_entry_ack(e) - 1) - buf;
+    data.data = sync_entry_json(e);
+    data.len = e->len;
+
+    sync_eio_client_say(c, &head, &data);
+}
+
+
 /* The client meant, if this worker holds it. */
 
 static sync_client_t *
 sync_command_client(sync_json_t *command)
 {
+    u_char       id[SYNC_ID_LEN], buf[SYNC_ID_TEXT];
     sync_str_t   text;
     sync_json_t  v;
-    u_char       id[SYNC_ID_LEN], buf[SYNC_ID_TEXT];
 
     if (sync_json_get(&v, command, "id") != SYNC_OK
         || sync_json_string(&text, &v, buf, SYNC_ID_TEXT) != SYNC_OK

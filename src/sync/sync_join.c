@@ -16,13 +16,13 @@
 /* What a client asked for and has no answer to yet: one allocation. */
 
 typedef struct {
-    ngx_queue_t      queue;
-    sync_client_t   *client;
-    sync_call_t     *call;              /* the hook that is being asked */
-    sync_str_t       room;
-    sync_str_t       index;
-    unsigned         leave:1;
-    u_char           buf[SYNC_INDEX_MAX];
+    ngx_queue_t     queue;
+    sync_client_t  *client;
+    sync_call_t    *call;               /* the hook that is being asked */
+    sync_str_t      room;
+    sync_str_t      index;
+    unsigned        leave:1;
+    u_char          buf[SYNC_INDEX_MAX];
 } sync_join_t;
 
 
@@ -64,13 +64,10 @@ sync_join_leave(sync_client_t *c, sync_json_t *arg)
 void
 sync_join_list(sync_client_t *c, sync_json_t *arg)
 {
-    sync_str_t   index;
-    sync_json_t  v;
-    u_char       buf[SYNC_INDEX_MAX];
+    u_char      buf[SYNC_INDEX_MAX];
+    sync_str_t  index;
 
-    if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
-        || sync_reply_index(&index, &v, buf) != SYNC_OK)
-    {
+    if (sync_reply_index(&index, arg, buf) != SYNC_OK) {
         return;
     }
 
@@ -81,17 +78,15 @@ sync_join_list(sync_client_t *c, sync_json_t *arg)
 static void
 sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
 {
+    u_char        buf[SYNC_INDEX_MAX], name[SYNC_NAME_MAX];
     sync_str_t    room, index;
     sync_json_t   v;
     sync_rule_t  *rule;
     ngx_queue_t  *waiting;
-    u_char        buf[SYNC_INDEX_MAX], name[SYNC_NAME_MAX];
 
     /* with no number to answer to, nothing is done at all */
 
-    if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
-        || sync_reply_index(&index, &v, buf) != SYNC_OK)
-    {
+    if (sync_reply_index(&index, arg, buf) != SYNC_OK) {
         return;
     }
 
@@ -317,10 +312,10 @@ sync_join_ask(sync_join_t *j)
 static void
 sync_join_answered(sync_call_t *call, sync_call_result_e result)
 {
-    ngx_uint_t           stop;
-    sync_join_t         *j;
-    sync_client_t       *c;
-    sync_reply_error_t   e;
+    ngx_uint_t          stop;
+    sync_join_t        *j;
+    sync_client_t      *c;
+    sync_reply_error_t  e;
 
     j = call->opaque;
     c = j->client;
@@ -361,9 +356,9 @@ static void
 sync_join_do(sync_client_t *c, sync_str_t *room, sync_str_t *index,
     ngx_uint_t leave)
 {
+    u_char      name[SYNC_NAME_MAX];
     ngx_int_t   rc;
     sync_str_t  oldest;
-    u_char      name[SYNC_NAME_MAX];
 
     if (leave) {
         (void) sync_fanout_leave(c, room);

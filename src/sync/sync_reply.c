@@ -7,15 +7,34 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_reply.h>
+#include <sync_eio_client.h>
 #include <sync_fanout.h>
+#include <sync_publish.h>
 
 
 #define SYNC_REPLY_BUFFER  4096         /* bytes, at first */
 #define SYNC_REPLY_KEEP    65536        /* bytes kept for the next text */
 
-static u_char      *sync_reply_buf;
-static size_t       sync_reply_size;
-static ngx_uint_t   sync_reply_grown;
+#define SYNC_REPLY_NUMBER  32           /* bytes, of a responseIndex */
+
+
+/* The text being written, and whom else it answers. */
+
+typedef struct {
+    u_char   *buf;
+    size_t    size;
+    size_t    args;                     /* where the argument begins */
+    size_t    number_len;
+    uint64_t  want;                     /* by the packet that is served */
+    u_char    number[NGX_INT64_LEN];
+    unsigned  grown:1;
+    unsigned  wanted:1;
+    unsigned  ack:1;
+    unsigned  mute:1;                   /* for the acknowledgement alone */
+} sync_reply_t;
+
+
+static sync_reply_t  sync_reply;
 
 
 void
@@ -23,23 +42,26 @@ sync_reply_text(sync_writer_t *w)
 {
     u_char  *p;
 
-    if (sync_reply_size > SYNC_REPLY_KEEP && !sync_reply_grown) {
-        ngx_free(sync_reply_buf);
-        sync_reply_buf = NULL;
-        sync_reply_size = 0;
+    sync_reply.ack = 0;
+    sync_reply.mute = 0;
+
+    if (sync_reply.size > SYNC_REPLY_KEEP && !sync_reply.grown) {
+        ngx_free(sync_reply.buf);
+        sync_reply.buf = NULL;
+        sync_reply.size = 0;
     }
 
-    sync_reply_grown = 0;
+    sync_reply.grown = 0;
 
-    if (sync_reply_buf == NULL) {
+    if (sync_reply.buf == NULL) {
         p = ngx_alloc(SYNC_REPLY_BUFFER, ngx_cycle->log);
         if (p) {
-            sync_reply_buf = p;
-            sync_reply_size = SYNC_REPLY_BUFFER;
+            sync_reply.buf = p;
+            sync_reply.size = SYNC_REPLY_BUFFER;
         }
     }
 
-    sync_writer_init(w, sync_reply_buf, sync_reply_size);
+    sync_writer_init(w, sync_reply.buf, sync_reply.size);
 }
 
 
@@ -59,13 +81,13 @@ sync_reply_again(sync_writer_t *w)
         return 0;
     }
 
-    if (sync_reply_buf) {
-        ngx_free(sync_reply_buf);
+    if (sync_reply.buf) {
+        ngx_free(sync_reply.buf);
     }
 
-    sync_reply_buf = p;
-    sync_reply_size = w->len;
-    sync_reply_grown = 1;
+    sync_reply.buf = p;
+    sync_reply.size = w->len;
+    sync_reply.grown = 1;
 
     return 1;
 }
@@ -192,54 +214,153 @@ void
 sync_reply_write_event(sync_writer_t *w, const char *event,
     sync_str_t *index)
 {
+    size_t   len, n;
+    u_char  *p, *last;
+
+    last = index->data + index->len;
+    p = ngx_strlchr(index->data, last, '#');
+    len = p ? (size_t) (p - index->data) : index->len;
+
     sync_write_literal(w, "[\"");
     sync_write(w, (u_char *) event, ngx_strlen(event));
     sync_write_byte(w, '-');
-    sync_write_str(w, index);
+    sync_write(w, index->data, len);
     sync_write_literal(w, "\",");
+
+    if (p == NULL) {
+        return;
+    }
+
+    sync_reply.mute = (len == 0);
+
+    /* what comes before the answer is not it */
+
+    if (ngx_strcmp(event, "sync-progress") == 0
+        || ngx_strcmp(event, "apiStream") == 0)
+    {
+        return;
+    }
+
+    sync_reply.ack = 1;
+    sync_reply.args = w->len;
+    n = last - p - 1;
+    sync_reply.number_len = ngx_min(n, NGX_INT64_LEN);
+    ngx_memcpy(sync_reply.number, p + 1, sync_reply.number_len);
 }
 
 
 void
 sync_reply_send(sync_client_t *c, sync_writer_t *w)
 {
-    sync_str_t  text;
+    u_char     *p, buf[NGX_INT64_LEN + 3];
+    sync_str_t  text, head;
 
     if (w->len == 0) {
         return;
     }
 
-    sync_reply_str(&text, w);
+    if (!sync_reply.mute) {
+        sync_reply_str(&text, w);
 
-    (void) sync_client_send(c, &text);
+        (void) sync_client_send(c, &text);
+    }
+
+    if (!sync_reply.ack || c->closing) {
+        return;
+    }
+
+    p = ngx_cpymem(buf, "43", 2);
+    p = ngx_cpymem(p, sync_reply.number, sync_reply.number_len);
+    *p++ = '[';
+
+    head.data = buf;
+    head.len = p - buf;
+    text.data = w->start + sync_reply.args;
+    text.len = w->len - sync_reply.args;
+
+    sync_eio_client_say(c, &head, &text);
+}
+
+
+void
+sync_reply_publish(sync_main_settings_t *main, const u_char *id,
+    sync_writer_t *w)
+{
+    sync_saying_t  s;
+
+    if (w->len == 0) {
+        return;
+    }
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+
+    /* a full zone tells nobody */
+
+    if (!sync_reply.mute) {
+        sync_reply_str(&s.json, w);
+
+        (void) sync_publish_client(main, id, &s);
+    }
+
+    if (!sync_reply.ack) {
+        return;
+    }
+
+    /* the bracket takes the place of the comma before the argument */
+
+    s.json.data = w->start + sync_reply.args - 1;
+    s.json.len = w->len - sync_reply.args + 1;
+    s.json.data[0] = '[';
+
+    s.flags = SYNC_FRAME_REPLY;
+    s.ack = ngx_atoi(sync_reply.number, sync_reply.number_len) + 1;
+
+    (void) sync_publish_client(main, id, &s);
+}
+
+
+void
+sync_reply_want(uint64_t *number)
+{
+    sync_reply.wanted = (number != NULL);
+
+    if (number) {
+        sync_reply.want = *number;
+    }
 }
 
 
 ngx_int_t
-sync_reply_index(sync_str_t *index, sync_json_t *v, u_char *buf)
+sync_reply_index(sync_str_t *index, sync_json_t *arg, u_char *buf)
 {
-    int64_t     n;
-    sync_int_t  rc;
+    u_char      *p;
+    int64_t      n;
+    sync_int_t   rc;
+    sync_json_t  v;
 
-    rc = sync_json_int64(&n, v);
+    p = buf;
 
-    if (rc == SYNC_ERROR) {
-        return SYNC_DECLINED;
+    if (arg && sync_json_get(&v, arg, "responseIndex") == SYNC_OK) {
+
+        rc = sync_json_int64(&n, &v);
+
+        if (rc == SYNC_OK) {
+            p = ngx_sprintf(p, "%L", n);
+
+        } else if (rc == SYNC_DECLINED && v.raw.len <= SYNC_REPLY_NUMBER) {
+
+            /* a fraction, or beyond 64 bits: as the client wrote it */
+
+            p = ngx_cpymem(p, v.raw.data, v.raw.len);
+        }
     }
 
-    if (rc == SYNC_OK) {
-        index->data = buf;
-        index->len = ngx_sprintf(buf, "%L", n) - buf;
-        return SYNC_OK;
+    if (sync_reply.wanted) {
+        p = ngx_sprintf(p, "#%uL", sync_reply.want);
     }
 
-    /* a fraction, or beyond 64 bits: as the client wrote it */
+    index->data = buf;
+    index->len = p - buf;
 
-    if (v->raw.len > SYNC_INDEX_MAX) {
-        return SYNC_DECLINED;
-    }
-
-    *index = v->raw;
-
-    return SYNC_OK;
+    return index->len ? SYNC_OK : SYNC_DECLINED;
 }

@@ -44,10 +44,16 @@ typedef struct {
 } sync_reply_error_t;
 
 
-/* Sends a text that was written; an empty one is not sent. */
+/*
+ * Sends a text that was written, and the acknowledgement that it is; an empty
+ * one is not sent.
+ */
 void sync_reply_send(sync_client_t *c, sync_writer_t *w);
 
-/* Writes ["<event>-<index>", for an argument to follow. */
+/*
+ * Writes ["<event>-<index>", for an argument to follow: it has to be the
+ * beginning of the text.
+ */
 void sync_reply_write_event(sync_writer_t *w, const char *event,
     sync_str_t *index);
 
@@ -72,13 +78,30 @@ void sync_reply_rooms(sync_client_t *c, const char *event,
     sync_str_t *index);
 
 /*
- * A responseIndex as it stands in the answering event's name; it may be a
- * span of the request.  Returns SYNC_OK, or SYNC_DECLINED if v is no number.
- * buf holds SYNC_INDEX_MAX bytes.
+ * What a request is to be answered by: its responseIndex, as it stands in the
+ * answering event's name; where a client of Socket.IO wants the answer as an
+ * acknowledgement, too, its number is behind a "#". "7", "7#12" or "#12".
+ *
+ * Set from the request's argument, or, if that is NULL, for the
+ * acknowledgement alone; it may be a span of buf.  Returns SYNC_OK, or
+ * SYNC_DECLINED if no answer is wanted.  buf holds SYNC_INDEX_MAX bytes.
  */
-#define SYNC_INDEX_MAX  32
+#define SYNC_INDEX_MAX  56
 
-ngx_int_t sync_reply_index(sync_str_t *index, sync_json_t *v, u_char *buf);
+ngx_int_t sync_reply_index(sync_str_t *index, sync_json_t *arg, u_char *buf);
+
+/*
+ * While a packet is served: the number by which its sender wants to hear, or
+ * NULL again.
+ */
+void sync_reply_want(uint64_t *number);
+
+/*
+ * Sends a text to a client of this host that is not here any more; one that
+ * left is not told.
+ */
+void sync_reply_publish(sync_main_settings_t *main, const u_char *id,
+    sync_writer_t *w);
 
 
 #endif /* _SYNC_REPLY_H_INCLUDED_ */

@@ -137,14 +137,19 @@ sync_request_sync(sync_client_t *c, sync_json_t *arg)
         e.status = 400;
 
         sync_reply_bare_error(c, "sync", &e);
+
+        if (sync_reply_index(&rq.index, NULL, index) == SYNC_OK) {
+            sync_reply_error(c, "sync", &rq.index, &e);
+        }
+
         return;
     }
 
     sync_request_init(&rq, c, &sync_asker_sync);
 
-    if (sync_json_get(&v, arg, "responseIndex") == SYNC_OK) {
-        (void) sync_reply_index(&rq.index, &v, index);
-    }
+    /* one that is not to be answered is served all the same */
+
+    (void) sync_reply_index(&rq.index, arg, index);
 
     if (sync_json_get(&v, arg, "data") != SYNC_OK
         || v.type != SYNC_JSON_OBJECT)
@@ -195,9 +200,7 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
 
     sync_request_init(&rq, c, &sync_asker_api);
 
-    if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK
-        || sync_reply_index(&rq.index, &v, index) != SYNC_OK)
-    {
+    if (sync_reply_index(&rq.index, arg, index) != SYNC_OK) {
         return;
     }
 

@@ -21,6 +21,11 @@
 #include <sync_ws.h>
 
 
+/* of acknowledgements: clients count theirs, and an entry has 48 bits */
+
+#define SYNC_SOCKETIO_ID_MAX  (((uint64_t) 1 << 48) - 1)
+
+
 /* A binary message that lacks attachments. */
 
 typedef struct {
@@ -446,7 +451,12 @@ sync_socketio_event(sync_client_t *c, sync_sio_packet_t *pkt)
         return;
     }
 
+    sync_reply_want(pkt->has_id && pkt->id < SYNC_SOCKETIO_ID_MAX ? &pkt->id
+                                                                  : NULL);
+
     sync_request_message(c, pkt->data.raw.data, pkt->data.raw.len);
+
+    sync_reply_want(NULL);
 }
 
 
