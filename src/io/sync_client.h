@@ -123,6 +123,7 @@ struct sync_client_s {
     void                         *opaque;   /* the floor's above */
     void                         *part;     /* the transport's, while busy */
     void                         *session;  /* of Engine.IO, see there */
+    sync_session_t               *token;    /* in the zone, or NULL */
 
     sync_out_t                   *out;
     sync_out_t                  **out_last;
@@ -145,6 +146,7 @@ struct sync_client_s {
     unsigned                      closed:1;     /* handler->closed() called */
     unsigned                      pinged:1;     /* no pong yet */
     unsigned                      deflate:1;    /* agreed, for input */
+    unsigned                      unknown:1;    /* who it is is being found */
 
     u_char                        sockaddr[1];  /* socklen bytes */
 };

@@ -19,7 +19,13 @@ typedef struct {
 } ngx_http_sync_source_t;
 
 
-static const char  ngx_http_sync_session_kinds[] = "\"off\"";
+static char *ngx_http_sync_session_parameter(ngx_conf_t *cf,
+    ngx_command_t *cmd, ngx_str_t *value, sync_session_conf_t *session);
+static ngx_int_t ngx_http_sync_session_per_user(ngx_str_t *s,
+    ngx_uint_t *n);
+
+
+static const char  ngx_http_sync_session_kinds[] = "\"off\" or \"memory\"";
 
 
 static ngx_http_sync_source_t  ngx_http_sync_sources[] = {
@@ -39,7 +45,9 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_sync_loc_conf_t  *slcf = conf;
 
+    char                 *rv;
     ngx_str_t            *value;
+    ngx_uint_t            i;
     sync_session_conf_t  *session;
 
     if (slcf->settings.session) {
@@ -69,16 +77,102 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_sync_is(&value[1], "memory")
-        || ngx_http_sync_is(&value[1], "redis")
-        || ngx_http_sync_is(&value[1], "hook"))
+    if (ngx_http_sync_is(&value[1], "memory")) {
+        session->kind = SYNC_SESSION_MEMORY;
+
+    } else if (ngx_http_sync_is(&value[1], "redis")
+               || ngx_http_sync_is(&value[1], "hook"))
     {
         return ngx_http_sync_unsupported(cf, cmd, &value[1],
                                          ngx_http_sync_session_kinds);
+
+    } else {
+        return ngx_http_sync_invalid(cf, cmd, &value[1],
+                                     ngx_http_sync_session_kinds);
     }
 
-    return ngx_http_sync_invalid(cf, cmd, &value[1],
-                                 ngx_http_sync_session_kinds);
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        rv = ngx_http_sync_session_parameter(cf, cmd, &value[i], session);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_sync_session_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, sync_session_conf_t *session)
+{
+    ngx_int_t  n;
+    ngx_str_t  s;
+
+    if (ngx_http_sync_starts(value, "ttl=", &s)) {
+        n = ngx_parse_time(&s, 1);
+
+        if (n < 1 || n > 10 * 365 * 24 * 3600) {
+            return ngx_http_sync_invalid(cf, cmd, value,
+                                         "\"ttl=time\" from 1s to 10y");
+        }
+
+        session->ttl = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_sync_starts(value, "per_user=", &s)) {
+
+        if (ngx_http_sync_session_per_user(&s, &session->per_user)
+            != NGX_OK)
+        {
+            return ngx_http_sync_invalid(cf, cmd, value,
+                                         "\"per_user=single\", "
+                                         "\"per_user=multiple\", or "
+                                         "\"per_user=multiple:number\" up "
+                                         "to 1000");
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_sync_invalid(cf, cmd, value,
+                                 "\"ttl=time\" or \"per_user=single|"
+                                 "multiple[:number]\"");
+}
+
+
+static ngx_int_t
+ngx_http_sync_session_per_user(ngx_str_t *s, ngx_uint_t *n)
+{
+    ngx_int_t  max;
+    ngx_str_t  text;
+
+    if (ngx_http_sync_is(s, "single")) {
+        *n = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_http_sync_is(s, "multiple")) {
+        *n = 0;
+        return NGX_OK;
+    }
+
+    if (!ngx_http_sync_starts(s, "multiple:", &text)) {
+        return NGX_ERROR;
+    }
+
+    max = ngx_atoi(text.data, text.len);
+
+    if (max < 1 || max > 1000) {
+        return NGX_ERROR;
+    }
+
+    *n = max;
+
+    return NGX_OK;
 }
 
 

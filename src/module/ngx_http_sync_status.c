@@ -164,6 +164,22 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_CLIENT_ERRORS, "clientErrors", "sync_client_errors_total",
       "Errors that members got instead of a message." },
 
+    { SYNC_COUNT_TOKENS_INVALID, "tokensInvalid",
+      "sync_tokens_invalid_total",
+      "Tokens of clients that are too long, or can be none." },
+
+    { SYNC_COUNT_SESSIONS_INVALID, "sessionsInvalid",
+      "sync_sessions_invalid_total", "Values that are no session." },
+
+    { SYNC_COUNT_SESSION_READS, "sessionReads", "sync_session_reads_total",
+      "Sessions read from Redis or the app." },
+
+    { SYNC_COUNT_SESSION_CHANGES, "sessionChanges",
+      "sync_session_changes_total", "Changes that clients were told of." },
+
+    { SYNC_COUNT_LOGOUTS, "logouts", "sync_logouts_total",
+      "Clients whose session ended." },
+
     { SYNC_COUNT_FULL, "full", "sync_full_total",
       "Times the zone had no memory left." },
 

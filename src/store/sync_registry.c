@@ -128,6 +128,41 @@ sync_registry_user(sync_record_t *rec, sync_str_t *user)
 }
 
 
+ngx_int_t
+sync_registry_set_user(sync_zone_t *z, sync_record_t *rec, sync_str_t *user)
+{
+    u_char  *p, *old;
+
+    p = NULL;
+
+    sync_zone_lock(z);
+
+    if (user->len) {
+        p = sync_zone_alloc_locked(z, 1 + user->len);
+        if (p == NULL) {
+            sync_zone_unlock(z);
+            return SYNC_BUSY;
+        }
+
+        p[0] = (u_char) user->len;
+        ngx_memcpy(p + 1, user->data, user->len);
+        sync_heap_order();
+    }
+
+    old = rec->user;
+    rec->user = p;
+    sync_heap_order();
+
+    if (old) {
+        sync_zone_free_locked(z, old);
+    }
+
+    sync_zone_unlock(z);
+
+    return SYNC_OK;
+}
+
+
 sync_record_t *
 sync_registry_lookup_locked(sync_zone_t *z, const u_char *id)
 {

@@ -87,6 +87,13 @@ void sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec);
 /* The client's user: borrowed, empty if there is none. */
 void sync_registry_user(sync_record_t *rec, sync_str_t *user);
 
+/*
+ * Gives the client another user, or none; for the worker that holds it.
+ * Returns SYNC_OK, or SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_registry_set_user(sync_zone_t *z, sync_record_t *rec,
+    sync_str_t *user);
+
 /* The record with this id, or NULL; good while the lock is held. */
 sync_record_t *sync_registry_lookup_locked(sync_zone_t *z, const u_char *id);
 

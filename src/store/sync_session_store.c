@@ -325,7 +325,9 @@ sync_session_store_set(sync_zone_t *z, uint32_t realm,
         sync_session_live(s, ttl);
     }
 
-    if (s->state == SYNC_SESSION_KNOWN && sync_session_is(s->value, data)) {
+    if (s->state == SYNC_SESSION_KNOWN && sync_session_is(s->value, data)
+        && (data == NULL || !data->anew))
+    {
         change->version = s->version;
         sync_zone_unlock(z);
         return SYNC_DECLINED;
@@ -401,7 +403,7 @@ sync_session_assign(sync_zone_t *z, sync_session_t *s,
     s->version = ++z->sh->session_version;
     s->state = SYNC_SESSION_KNOWN;
 
-    if (old == NULL) {
+    if (old == NULL || (data && data->anew)) {
         s->began = s->version;
     }
 

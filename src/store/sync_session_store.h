@@ -82,6 +82,7 @@ struct sync_session_s {                 /* in the zone, the token after */
 typedef struct {
     sync_str_t             json;
     sync_str_t             user;
+    unsigned               anew:1;      /* a login: its age begins now */
 } sync_session_data_t;
 
 

@@ -100,6 +100,11 @@ typedef enum {
     SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
     SYNC_COUNT_WITHHELD,            /* by a filter, or the client hook */
     SYNC_COUNT_CLIENT_ERRORS,       /* told instead of a message */
+    SYNC_COUNT_TOKENS_INVALID,      /* too long, or with bytes none has */
+    SYNC_COUNT_SESSIONS_INVALID,    /* values that are no session */
+    SYNC_COUNT_SESSION_READS,       /* that were not known in the zone */
+    SYNC_COUNT_SESSION_CHANGES,     /* that clients were told of */
+    SYNC_COUNT_LOGOUTS,             /* clients whose session ended */
     SYNC_COUNT_FULL,                /* allocations the zone had no room for */
     SYNC_COUNT_RESETS,              /* rooms reset after a death in the lock */
     SYNC_COUNT_EVICTED_COUNT,       /* of a history: too many, or bytes */
@@ -194,6 +199,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     ngx_uint_t           nprivate;      /* rooms of tokens */
     uint64_t             session_version;   /* the last one given */
     uint32_t             session_epoch; /* a change may not have been told */
+    uint32_t             session_bucket;    /* the next one to be swept */
+    ngx_msec_t           session_swept;
     ngx_uint_t           nmembers;
     ngx_uint_t           npatterns;     /* rooms whose name ends in '*' */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */

@@ -339,10 +339,10 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
     sync_reply_str(&s.json, &w);
     s.event_len = sizeof("\"sync\"") - 1;
 
-    /* with no sessions, a client stands for its token */
+    /* a client without a token stands for it */
 
     if (rq->ignore_self) {
-        s.except = rq->id;
+        s.except = rq->own;
         s.nexcept = 1;
     }
 
@@ -360,6 +360,10 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
         return rq->client && s.extra.len == 0
                ? sync_client_send(rq->client, &s.json)
                : sync_publish_client(rq->settings->main, rq->id, &s);
+    }
+
+    if (rq->token) {
+        return sync_publish_token(rq->settings->main, rq->own, &s, &said);
     }
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;

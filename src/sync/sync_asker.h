@@ -85,8 +85,10 @@ struct sync_request_s {
     sync_str_t                data;     /* the client's bytes */
     sync_str_t                extra;    /* see sync_answer_keep() */
     u_char                    id[SYNC_ID_LEN];  /* the sender's */
+    u_char                    own[SYNC_ID_LEN]; /* of its token, or that */
     unsigned                  all:1;    /* every client is meant */
     unsigned                  self:1;   /* the sender alone is meant */
+    unsigned                  token:1;  /* all that have its token */
     unsigned                  ignore_self:1;
     unsigned                  cancelled:1;  /* hears of no more chunks */
     unsigned                  full:1;   /* a chunk could not be kept */

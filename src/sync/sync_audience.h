@@ -11,12 +11,23 @@
 #include <sync_settings.h>
 #include <sync_recipient.h>
 #include <sync_sieve.h>
+#include <sync_session_store.h>
 #include <sync_sid.h>
 
 
 /*
  * What the files of the fanout share: this worker's part of each room.
  */
+
+
+/* Does what a command in the host's own room says; the entry is a copy. */
+typedef void (*sync_fanout_obey_pt)(sync_entry_t *e);
+
+/*
+ * Does what a command in a token's room says to one of those that have the
+ * token, who may be closed by that.
+ */
+typedef void (*sync_fanout_heed_pt)(sync_client_t *c, sync_entry_t *e);
 
 
 /* What is being delivered; entries are the take buffer's, or kept. */
@@ -55,6 +66,7 @@ typedef struct {
     size_t              rest_len;
     u_char             *kept;           /* the copy that both are in */
 
+    uint64_t            told;           /* version of a token's session */
     sync_slow_policy_e  slow;
     unsigned            serving:1;
     unsigned            gone:1;         /* free it when it was served */
@@ -66,7 +78,8 @@ typedef struct {
 typedef struct {
     sync_main_settings_t  *main;
     sync_zone_t           *zone;
-    void                 (*obey)(sync_entry_t *e);
+    sync_fanout_obey_pt    obey;
+    sync_fanout_heed_pt    heed;
 
     ngx_rbtree_t           audiences;
     ngx_rbtree_node_t      sentinel;

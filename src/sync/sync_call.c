@@ -36,10 +36,13 @@ struct sync_caller_s {
     ngx_queue_t              waiting;
     ngx_uint_t               ncalls;
     uint16_t                 lens[SYNC_CALL_HEADERS];
+    uint16_t                 token_len;     /* it stands behind them */
+    uint16_t                 place;         /* its source's */
     u_char                   values[1];
 };
 
 
+static ngx_uint_t sync_call_asks(sync_settings_t *s);
 static sync_caller_t *sync_call_caller(sync_client_t *c, size_t len);
 static ngx_uint_t sync_call_from_request(ngx_http_request_t *r,
     ngx_keyval_t *headers);
@@ -67,7 +70,8 @@ static const sync_hook_handler_t  sync_call_handler = {
 
 
 ngx_int_t
-sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
+sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
+    ngx_int_t place)
 {
     size_t          len;
     u_char         *p;
@@ -75,27 +79,15 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
     sync_caller_t  *caller;
     ngx_keyval_t    headers[SYNC_CALL_HEADERS];
 
-    for (i = 0; i < SYNC_HOOK_MAX; i++) {
-        if (sync_settings(c)->hooks[i].uri.len) {
-            break;
-        }
-    }
-
-    /* a manifest may have hooks of its own */
-
-    if (i == SYNC_HOOK_MAX && sync_settings(c)->manifest == NULL) {
-        return SYNC_OK;
-    }
-
-    n = sync_call_from_request(r, headers);
-
+    n = sync_call_asks(sync_settings(c)) ? sync_call_from_request(r, headers)
+                                         : 0;
     len = 0;
 
     for (i = 0; i < n; i++) {
         len += headers[i].value.len;
     }
 
-    if (n == 0) {
+    if (n == 0 && token->len == 0) {
         return SYNC_OK;
     }
 
@@ -105,7 +97,7 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
         return SYNC_ERROR;
     }
 
-    caller = sync_call_caller(c, len);
+    caller = sync_call_caller(c, len + token->len);
     if (caller == NULL) {
         return SYNC_ERROR;
     }
@@ -124,7 +116,53 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r)
         i++;
     }
 
+    if (token->len) {
+        caller->token_len = (uint16_t) token->len;
+        caller->place = (uint16_t) place;
+        ngx_memcpy(p, token->data, token->len);
+    }
+
     return SYNC_OK;
+}
+
+
+/* Whether a hook may ever be asked; a manifest may have hooks of its own. */
+
+static ngx_uint_t
+sync_call_asks(sync_settings_t *s)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < SYNC_HOOK_MAX; i++) {
+        if (s->hooks[i].uri.len) {
+            return 1;
+        }
+    }
+
+    return s->manifest != NULL;
+}
+
+
+ngx_int_t
+sync_call_kept_token(sync_client_t *c, sync_str_t *token)
+{
+    ngx_uint_t      i;
+    sync_caller_t  *caller;
+
+    caller = c->opaque;
+
+    if (caller == NULL || caller->token_len == 0) {
+        return SYNC_DECLINED;
+    }
+
+    token->data = caller->values;
+    token->len = caller->token_len;
+
+    for (i = 0; i < SYNC_CALL_HEADERS; i++) {
+        token->data += caller->lens[i];
+    }
+
+    return caller->place;
 }
 
 
@@ -337,7 +375,12 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 
     sync_write_literal(w, ",\"user\":");
 
-    if (call->client && sync_session_get(call->client, &json) == SYNC_OK) {
+    if (call->session.len) {
+        sync_write_str(w, &call->session);
+
+    } else if (call->client
+               && sync_session_get(call->client, &json) == SYNC_OK)
+    {
         sync_write_str(w, &json);
 
     } else {
@@ -346,9 +389,9 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 
     sync_write_literal(w, ",\"token\":");
 
-    token.len = 0;
+    token = call->token;
 
-    if (call->client) {
+    if (token.len == 0 && call->client) {
         sync_session_token(call->client, &token);
     }
 

@@ -72,6 +72,8 @@ typedef void (*sync_call_left_pt)(sync_call_t *call, ngx_uint_t moved);
 struct sync_call_s {
     ngx_queue_t              queue;     /* of the client's calls */
     sync_client_t           *client;    /* NULL: gone, or not there yet */
+    sync_str_t               session;   /* of who has no token yet; */
+    sync_str_t               token;     /* ... they may be empty */
     sync_settings_t         *settings;
     sync_hook_t             *hook;
     sync_call_done_pt        done;
@@ -111,10 +113,15 @@ u_char *sync_call_print_id(u_char *p, sync_call_t *call);
 
 
 /*
- * Keeps what hooks need of the request's headers, if any is configured.
- * Returns SYNC_OK or SYNC_ERROR (memory).
+ * Keeps what hooks need of the request's headers, if any is configured, and
+ * a token that its client may come to have, which may be empty.  Returns
+ * SYNC_OK or SYNC_ERROR (memory).
  */
-ngx_int_t sync_call_keep(sync_client_t *c, ngx_http_request_t *r);
+ngx_int_t sync_call_keep(sync_client_t *c, ngx_http_request_t *r,
+    sync_str_t *token, ngx_int_t place);
+
+/* That token and the place of its source, or SYNC_DECLINED. */
+ngx_int_t sync_call_kept_token(sync_client_t *c, sync_str_t *token);
 
 /*
  * The client is closing: cancels its calls but for those that outlive it.

@@ -27,7 +27,6 @@ static void sync_command_say(sync_entry_t *e);
 static ngx_uint_t sync_command_passes(sync_entry_t *e, sync_client_t *c);
 static void sync_command_reply(sync_client_t *c, sync_entry_t *e);
 static sync_client_t *sync_command_client(sync_json_t *command);
-static sync_client_t *sync_command_lookup(const u_char *id);
 
 
 ngx_int_t
@@ -103,10 +102,8 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 void
 sync_command_obey(sync_entry_t *e)
 {
-    u_char          buf[SYNC_COMMAND_MAX + 1];
-    int64_t         code;
-    sync_str_t      text, op, value;
-    sync_json_t     command, v;
+    sync_str_t      text;
+    sync_json_t     command;
     sync_client_t  *c;
 
     if (e->kind == SYNC_ENTRY_CLIENT) {
@@ -117,24 +114,37 @@ sync_command_obey(sync_entry_t *e)
     text.data = sync_entry_json(e);
     text.len = e->len;
 
-    if (sync_json_parse(&command, &text, NULL) != SYNC_OK
-        || sync_json_get(&v, &command, "op") != SYNC_OK
-        || sync_json_string(&op, &v, buf, SYNC_COMMAND_MAX) != SYNC_OK)
-    {
+    if (sync_json_parse(&command, &text, NULL) != SYNC_OK) {
         return;
     }
 
     c = sync_command_client(&command);
 
-    if (c == NULL || c->closing) {
+    if (c && !c->closing) {
+        sync_command_do(c, &command);
+    }
+}
+
+
+void
+sync_command_do(sync_client_t *c, sync_json_t *command)
+{
+    int64_t      code;
+    sync_str_t   op, value;
+    sync_json_t  v;
+    u_char       buf[SYNC_COMMAND_MAX + 1];
+
+    if (sync_json_get(&v, command, "op") != SYNC_OK
+        || sync_json_string(&op, &v, buf, SYNC_COMMAND_MAX) != SYNC_OK)
+    {
         return;
     }
 
     if (sync_str_is(&op, "disconnect")) {
 
-        if (sync_json_get(&v, &command, "code") != SYNC_OK
+        if (sync_json_get(&v, command, "code") != SYNC_OK
             || sync_json_int64(&code, &v) != SYNC_OK
-            || sync_json_get(&v, &command, "reason") != SYNC_OK)
+            || sync_json_get(&v, command, "reason") != SYNC_OK)
         {
             return;
         }
@@ -147,7 +157,7 @@ sync_command_obey(sync_entry_t *e)
         return;
     }
 
-    if (sync_json_get(&v, &command, "room") != SYNC_OK
+    if (sync_json_get(&v, command, "room") != SYNC_OK
         || sync_json_string(&value, &v, buf, SYNC_COMMAND_MAX) != SYNC_OK)
     {
         return;
@@ -278,7 +288,7 @@ sync_command_client(sync_json_t *command)
 }
 
 
-static sync_client_t *
+sync_client_t *
 sync_command_lookup(const u_char *id)
 {
     sync_zone_t    *z;

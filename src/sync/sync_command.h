@@ -9,6 +9,7 @@
 
 
 #include <sync_settings.h>
+#include <sync_json.h>
 
 
 /*
@@ -33,6 +34,13 @@ ngx_int_t sync_command_leave(sync_main_settings_t *main, const u_char *id,
  * Acts on a command that one of the above announced; entry is a copy.
  */
 void sync_command_obey(sync_entry_t *e);
+
+/* The same for a client of this worker, which may be closed by it. */
+void sync_command_do(sync_client_t *c, sync_json_t *command);
+
+
+/* The client with this id if this worker holds it, or NULL. */
+sync_client_t *sync_command_lookup(const u_char *id);
 
 
 #endif /* _SYNC_COMMAND_H_INCLUDED_ */

@@ -11,6 +11,7 @@
 #include <sync_connect.h>
 #include <sync_call.h>
 #include <sync_fanout.h>
+#include <sync_greeting.h>
 #include <sync_join.h>
 #include <sync_name.h>
 #include <sync_notify.h>
@@ -18,7 +19,11 @@
 #include <sync_random.h>
 #include <sync_reply.h>
 #include <sync_request.h>
+#include <sync_session_attach.h>
+#include <sync_session_change.h>
+#include <sync_session_op.h>
 #include <sync_sse_client.h>
+#include <sync_token.h>
 #include <sync_ws.h>
 #include <sync_ws_client.h>
 
@@ -38,6 +43,9 @@ typedef struct {
     sync_call_t            *call;       /* being asked */
     sync_record_t          *record;     /* until the client has it */
     sync_str_t              user;
+    sync_str_t              token;      /* empty: none */
+    sync_str_t              session;    /* the same */
+    sync_session_op_t       op;         /* by which it is read */
     sync_str_t              id;         /* as text */
     u_char                  text[SYNC_ID_TEXT];
 
@@ -49,6 +57,7 @@ typedef struct {
     ngx_uint_t              ngranted;   /* they stand first in channels */
 
     unsigned                sse:1;
+    unsigned                reading:1;  /* the session */
     unsigned                async:1;    /* outside of the content handler */
 } sync_connect_t;
 
@@ -60,7 +69,13 @@ static sync_connect_t *sync_connect_find(ngx_http_request_t *r);
 static ngx_int_t sync_connect_channels(sync_connect_t *cn);
 static ngx_int_t sync_connect_unescape(ngx_http_request_t *r,
     sync_str_t *value, const char *name);
+static ngx_int_t sync_connect_identify(sync_connect_t *cn);
+static void sync_connect_read(sync_session_op_t *op, ngx_int_t rc);
+static ngx_int_t sync_connect_known(sync_connect_t *cn, ngx_int_t rc);
+static ngx_int_t sync_connect_keep_session(sync_connect_t *cn);
 static ngx_int_t sync_connect_begin(sync_connect_t *cn);
+static void sync_connect_wait(sync_connect_t *cn);
+static void sync_connect_resume(sync_connect_t *cn, ngx_int_t rc);
 static ngx_int_t sync_connect_ask(sync_connect_t *cn,
     sync_hook_event_e event, sync_str_t *room);
 static void sync_connect_answered(sync_call_t *call,
@@ -71,12 +86,19 @@ static ngx_int_t sync_connect_refuse(sync_connect_t *cn, sync_str_t *code,
     ngx_uint_t status);
 static ngx_int_t sync_connect_opened(sync_client_t *c,
     ngx_http_request_t *r);
-static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
+static ngx_int_t sync_connect_enter(sync_client_t *c);
+static ngx_int_t sync_connect_keep(sync_client_t *c, ngx_http_request_t *r);
+static void sync_connect_greeted(sync_client_t *c, sync_str_t *token);
+static void sync_connect_message(sync_client_t *c, u_char *p, size_t len);
+static void sync_connect_greet(sync_client_t *c, sync_str_t *denied,
+    ngx_uint_t ndenied);
+static void sync_connect_write_names(sync_writer_t *w, sync_str_t *names,
+    ngx_uint_t n);
 static void sync_connect_tell(sync_client_t *c);
 
 
 const sync_client_handler_t  sync_connect_handler = {
-    sync_request_message,
+    sync_connect_message,
     NULL,
     NULL,
     sync_connect_closed
@@ -100,7 +122,7 @@ sync_connect_websocket(ngx_http_request_t *r, sync_settings_t *s)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return sync_connect_begin(cn);
+    return sync_connect_identify(cn);
 }
 
 
@@ -131,7 +153,7 @@ sync_connect_sse(ngx_http_request_t *r, sync_settings_t *s)
         return rc;
     }
 
-    return sync_connect_begin(cn);
+    return sync_connect_identify(cn);
 }
 
 
@@ -165,6 +187,10 @@ sync_connect_cleanup(void *data)
 
     if (cn->call) {
         sync_call_cancel(cn->call);
+    }
+
+    if (cn->reading) {
+        sync_session_cancel(&cn->op);
     }
 
     if (cn->record) {
@@ -314,6 +340,120 @@ sync_connect_unescape(ngx_http_request_t *r, sync_str_t *value,
 }
 
 
+/* Who it is is known before anything else is done. */
+
+static ngx_int_t
+sync_connect_identify(sync_connect_t *cn)
+{
+    ngx_int_t           rc;
+    sync_session_op_t  *op;
+
+    if (sync_token_find(cn->request, cn->settings, &cn->token)
+        == SYNC_DECLINED)
+    {
+        cn->token.len = 0;
+        return sync_connect_known(cn, SYNC_DECLINED);
+    }
+
+    op = &cn->op;
+
+    op->settings = cn->settings;
+    op->token = cn->token;
+    op->done = sync_connect_read;
+    op->opaque = cn;
+
+    rc = sync_session_read(op);
+
+    if (rc != SYNC_AGAIN) {
+        return sync_connect_known(cn, rc);
+    }
+
+    cn->reading = 1;
+
+    sync_connect_wait(cn);
+
+    return NGX_DONE;
+}
+
+
+static void
+sync_connect_read(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_connect_t  *cn;
+
+    cn = op->opaque;
+    cn->reading = 0;
+
+    sync_connect_resume(cn, sync_connect_known(cn, rc));
+}
+
+
+static ngx_int_t
+sync_connect_known(sync_connect_t *cn, ngx_int_t rc)
+{
+    sync_str_t  code, claim;
+
+    if (rc == SYNC_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc == SYNC_BUSY) {
+        sync_str_set(&code, "session.unavailable");
+        return sync_connect_refuse(cn, &code, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (!sync_session_on(cn->settings)) {
+        return sync_connect_begin(cn);
+    }
+
+    claim = cn->user;
+    cn->user.len = 0;
+
+    if (rc == SYNC_OK && sync_connect_keep_session(cn) != SYNC_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (claim.len && !sync_str_eq(&claim, &cn->user)) {
+        sync_str_set(&code, "auth.forbidden");
+        return sync_connect_refuse(cn, &code, NGX_HTTP_FORBIDDEN);
+    }
+
+    return sync_connect_begin(cn);
+}
+
+
+static ngx_int_t
+sync_connect_keep_session(sync_connect_t *cn)
+{
+    u_char               *p;
+    uint64_t              version;
+    sync_session_data_t   data;
+
+    /* it may have ended since */
+
+    if (sync_session_of(cn->settings, &cn->token, &data, &version)
+        != SYNC_OK)
+    {
+        return SYNC_OK;
+    }
+
+    p = ngx_pnalloc(cn->request->pool, data.json.len + data.user.len);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    cn->session.data = p;
+    cn->session.len = data.json.len;
+    p = ngx_cpymem(p, data.json.data, data.json.len);
+
+    cn->user.data = p;
+    cn->user.len = data.user.len;
+    ngx_memcpy(p, data.user.data, data.user.len);
+
+    return SYNC_OK;
+}
+
+
 static ngx_int_t
 sync_connect_begin(sync_connect_t *cn)
 {
@@ -372,6 +512,8 @@ sync_connect_ask(sync_connect_t *cn, sync_hook_event_e event,
     }
 
     call->opaque = cn;
+    call->session = cn->session;
+    call->token = cn->token;
 
     do {
         sync_reply_text(&w);
@@ -408,33 +550,64 @@ sync_connect_ask(sync_connect_t *cn, sync_hook_event_e event,
 
     cn->call = call;
 
-    if (!cn->async) {
-        cn->async = 1;
-
-        r->main->count++;
-        r->read_event_handler = ngx_http_test_reading;
-        r->write_event_handler = ngx_http_request_empty_handler;
-    }
+    sync_connect_wait(cn);
 
     return NGX_DONE;
 }
 
 
 static void
-sync_connect_answered(sync_call_t *call, sync_call_result_e result)
+sync_connect_wait(sync_connect_t *cn)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           stop, status;
-    sync_str_t           code;
-    sync_connect_t      *cn;
+    ngx_http_request_t  *r;
+
+    if (cn->async) {
+        return;
+    }
+
+    cn->async = 1;
+
+    r = cn->request;
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+}
+
+
+/* What was waited for is there, and rc what it comes to. */
+
+static void
+sync_connect_resume(sync_connect_t *cn, ngx_int_t rc)
+{
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
-    cn = call->opaque;
-    cn->call = NULL;
+    if (rc == NGX_DONE && (cn->call || cn->reading)) {
+
+        /* waits for the next answer */
+
+        return;
+    }
 
     r = cn->request;
     c = r->connection;
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+sync_connect_answered(sync_call_t *call, sync_call_result_e result)
+{
+    ngx_int_t        rc;
+    ngx_uint_t       stop, status;
+    sync_str_t       code;
+    sync_connect_t  *cn;
+
+    cn = call->opaque;
+    cn->call = NULL;
 
     sync_str_set(&code, "auth.forbidden");
     status = NGX_HTTP_FORBIDDEN;
@@ -463,15 +636,7 @@ sync_connect_answered(sync_call_t *call, sync_call_result_e result)
         rc = sync_connect_go_on(cn);
     }
 
-    if (rc == NGX_DONE && cn->call) {
-
-        /* waits for the next answer */
-
-        return;
-    }
-
-    ngx_http_finalize_request(r, rc);
-    ngx_http_run_posted_requests(c);
+    sync_connect_resume(cn, rc);
 }
 
 
@@ -491,6 +656,8 @@ sync_connect_go_on(sync_connect_t *cn)
         rule = sync_settings_rule(s->main, &cn->channels[cn->next]);
 
         if (rule->join == SYNC_JOIN_DENY
+            || (rule->join == SYNC_JOIN_OPEN
+                && sync_session_on(s) && cn->session.len == 0)
             || (rule->join == SYNC_JOIN_HOOK
                 && s->hooks[SYNC_HOOK_JOIN].uri.len == 0))
         {
@@ -615,13 +782,24 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
 
     sync_zone_count(cn->settings->main->zone, SYNC_COUNT_CONNECTS, 1);
 
-    if (sync_fanout_enter(c) != SYNC_OK) {
-        sync_registry_remove(cn->settings->main->zone, c->record);
-        c->record = NULL;
+    if (!cn->sse && cn->token.len == 0
+        && sync_token_asks(cn->settings) != SYNC_DECLINED)
+    {
+        /* its first frame may be what it is known by */
+
+        return sync_connect_keep(c, r) == SYNC_OK
+               ? sync_greeting_begin(c, sync_connect_greeted) : SYNC_ERROR;
+    }
+
+    if (sync_connect_enter(c) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
-    if (sync_call_keep(c, r) != SYNC_OK) {
+    if (sync_connect_keep(c, r) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    if (cn->token.len && sync_session_attach(c, &cn->token) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -633,25 +811,106 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         }
     }
 
-    sync_connect_greet(c, cn);
+    if (cn->sse) {
+        sync_connect_greet(c, cn->denied, cn->ndenied);
+
+    } else {
+        sync_session_rejoin(c);
+        sync_connect_greet(c, NULL, 0);
+    }
 
     return SYNC_OK;
 }
 
 
-static void
-sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
+static ngx_int_t
+sync_connect_enter(sync_client_t *c)
 {
-    ngx_uint_t      i;
+    if (sync_fanout_enter(c) == SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    sync_registry_remove(sync_settings(c)->main->zone, c->record);
+    c->record = NULL;
+
+    return SYNC_ERROR;
+}
+
+
+/* Its token is known by now, or comes by itself. */
+
+static ngx_int_t
+sync_connect_keep(sync_client_t *c, ngx_http_request_t *r)
+{
+    sync_str_t  none;
+
+    none.len = 0;
+
+    return sync_call_keep(c, r, &none, 0);
+}
+
+
+/* A client that was asked for its token: it has it, or has none. */
+
+static void
+sync_connect_greeted(sync_client_t *c, sync_str_t *token)
+{
+    if (sync_connect_enter(c) != SYNC_OK
+        || (token->len && sync_session_attach(c, token) != SYNC_OK))
+    {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    sync_session_meet(c);
+
+    sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
+
+    sync_session_rejoin(c);
+    sync_connect_greet(c, NULL, 0);
+}
+
+
+static void
+sync_connect_message(sync_client_t *c, u_char *p, size_t len)
+{
+    if (c->unknown) {
+        sync_greeting_message(c, p, len);
+
+    } else {
+        sync_request_message(c, p, len);
+    }
+}
+
+
+static void
+sync_connect_greet(sync_client_t *c, sync_str_t *denied, ngx_uint_t ndenied)
+{
+    ngx_uint_t      n;
     ngx_time_t     *tp;
+    sync_str_t      user, *rooms;
     sync_writer_t   w;
+    u_char          id[SYNC_ID_TEXT];
+
+    n = sync_registry_rooms(c->record);
+    rooms = sync_session_alloc((n + 1) * sizeof(sync_str_t));
+
+    if (rooms == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    (void) sync_fanout_rooms(c, rooms, n);
 
     tp = ngx_timeofday();
+
+    sync_registry_print_id(id, c->record->id);
+    sync_registry_user(c->record, &user);
 
     do {
         sync_reply_text(&w);
 
-        if (cn->sse) {
+        if (c->record->transport == SYNC_TRANSPORT_SSE) {
             sync_write_literal(&w, "[\"message\",{\"type\":\"connected\",");
 
         } else {
@@ -659,41 +918,24 @@ sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
         }
 
         sync_write_literal(&w, "\"clientId\":\"");
-        sync_write_str(&w, &cn->id);
+        sync_write(&w, id, SYNC_ID_TEXT);
         sync_write_literal(&w, "\",\"userId\":");
 
-        if (cn->user.len) {
-            sync_json_write_str(&w, &cn->user);
+        if (user.len) {
+            sync_json_write_str(&w, &user);
 
         } else {
             sync_write_literal(&w, "null");
         }
 
-        sync_write_literal(&w, ",\"channels\":[");
-
-        for (i = 0; i < cn->ngranted; i++) {
-            if (i) {
-                sync_write_byte(&w, ',');
-            }
-
-            sync_json_write_str(&w, &cn->channels[i]);
-        }
-
-        sync_write_literal(&w, "],\"timestamp\":");
+        sync_write_literal(&w, ",\"channels\":");
+        sync_connect_write_names(&w, rooms, n);
+        sync_write_literal(&w, ",\"timestamp\":");
         sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
 
-        if (cn->ndenied) {
-            sync_write_literal(&w, ",\"denied\":[");
-
-            for (i = 0; i < cn->ndenied; i++) {
-                if (i) {
-                    sync_write_byte(&w, ',');
-                }
-
-                sync_json_write_str(&w, &cn->denied[i]);
-            }
-
-            sync_write_byte(&w, ']');
+        if (ndenied) {
+            sync_write_literal(&w, ",\"denied\":");
+            sync_connect_write_names(&w, denied, ndenied);
         }
 
         sync_write_literal(&w, "}]");
@@ -701,6 +943,25 @@ sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
     } while (sync_reply_again(&w));
 
     sync_reply_send(c, &w);
+}
+
+
+static void
+sync_connect_write_names(sync_writer_t *w, sync_str_t *names, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    sync_write_byte(w, '[');
+
+    for (i = 0; i < n; i++) {
+        if (i) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_json_write_str(w, &names[i]);
+    }
+
+    sync_write_byte(w, ']');
 }
 
 
@@ -718,6 +979,18 @@ sync_connect_closed(sync_client_t *c)
 
     sync_zone_count(z, SYNC_COUNT_DISCONNECTS, 1);
 
+    if (c->unknown) {
+
+        /* nobody has heard of it yet */
+
+        sync_greeting_closed(c);
+        sync_call_client_closed(c);
+
+        sync_registry_remove(z, c->record);
+        c->record = NULL;
+        return;
+    }
+
     sync_connect_tell(c);
 
     sync_join_client_closed(c);
@@ -726,6 +999,7 @@ sync_connect_closed(sync_client_t *c)
 
     sync_registry_remove(z, c->record);
     c->record = NULL;
+    c->token = NULL;
 }
 
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_deliver.h>
+#include <sync_name.h>
 #include <sync_ws.h>
 
 
@@ -103,6 +104,12 @@ sync_deliver_wants(sync_client_t *c, sync_entry_t *e)
 
     for (i = 0; i < e->nexcept; i++) {
         if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
+            return 0;
+        }
+
+        /* a token stands for all its clients */
+
+        if (c->token && ngx_memcmp(id, c->token->id, SYNC_ID_LEN) == 0) {
             return 0;
         }
 
@@ -217,6 +224,7 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
 static sync_run_t *
 sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 {
+    sync_str_t              name;
     sync_run_t            **run;
     sync_frame_deflate_t    deflate;
 
@@ -226,8 +234,16 @@ sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
         deflate.level = c->conf->level;
         deflate.min = c->conf->min;
 
+        /* a token is not told, not even by its id */
+
+        name = a->name;
+
+        if (sync_name_is_private(&name)) {
+            name.len = 0;
+        }
+
         *run = sync_frame_entries(c->dialect, b->entries, b->len, b->n,
-                                  &a->name, 0, &deflate);
+                                  &name, 0, &deflate);
     }
 
     return *run;

@@ -31,6 +31,11 @@ static void sync_fanout_go_on(void);
 static ngx_int_t sync_fanout_grow(size_t need);
 static void sync_fanout_begin(sync_audience_t *a);
 static void sync_fanout_obey(sync_audience_t *a);
+static void sync_fanout_heed(sync_audience_t *a);
+static ngx_uint_t sync_fanout_heeds(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
+static void sync_fanout_heed_all(sync_audience_t *a, sync_entry_t *e);
+static sync_audience_t *sync_fanout_after(sync_str_t *name);
 static void sync_fanout_mark(sync_entry_t *e);
 static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
 static void sync_fanout_release(sync_audience_t *a);
@@ -42,7 +47,7 @@ sync_fanout_worker_t  sync_fanout_worker;
 
 ngx_int_t
 sync_fanout_init_worker(sync_main_settings_t *main,
-    sync_fanout_obey_pt obey)
+    sync_fanout_obey_pt obey, sync_fanout_heed_pt heed)
 {
     sync_fanout_worker_t  *w;
 
@@ -54,6 +59,7 @@ sync_fanout_init_worker(sync_main_settings_t *main,
 
     w->main = main;
     w->obey = obey;
+    w->heed = heed;
     w->zone = main->zone;
 
     ngx_rbtree_init(&w->audiences, &w->sentinel, sync_fanout_insert);
@@ -162,8 +168,10 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
         a->late = j.member->start;
     }
 
-    sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_JOINS, 1);
-    sync_notify_client(c, SYNC_HOOK_JOINED, name);
+    if (!sync_name_is_private(name)) {
+        sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_JOINS, 1);
+        sync_notify_client(c, SYNC_HOOK_JOINED, name);
+    }
 
     return SYNC_OK;
 }
@@ -203,9 +211,11 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
         m->interest->cookie = 0;
     }
 
-    sync_room_leave(sync_fanout_worker.zone, m);
+    if (!sync_room_is_private(m->room)) {
+        sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_LEAVES, 1);
+    }
 
-    sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_LEAVES, 1);
+    sync_room_leave(sync_fanout_worker.zone, m);
 
     /* with its last member the interest went, and maybe the room */
 
@@ -548,6 +558,10 @@ sync_fanout_look(void)
             a->rest = t.buf;
             a->rest_len = t.len;
 
+            /* who heeds a command may be the last to leave */
+
+            a->serving = 1;
+
             sync_fanout_begin(a);
 
             served = sync_fanout_serve(a, n);
@@ -681,9 +695,12 @@ sync_fanout_begin(sync_audience_t *a)
     if (a == w->host) {
         sync_fanout_obey(a);
 
-        if (a->rest_len == 0) {
-            return;
-        }
+    } else if (sync_name_is_private(&a->name)) {
+        sync_fanout_heed(a);
+    }
+
+    if (a->rest_len == 0) {
+        return;
     }
 
     b = w->spare;
@@ -718,7 +735,8 @@ sync_fanout_begin(sync_audience_t *a)
 
         e = sync_entry_next(e);
 
-    } while (b->len < a->rest_len && a != w->host
+    } while (b->len < a->rest_len
+             && a != w->host && e->kind != SYNC_ENTRY_COMMAND
              && !b->staged && !b->filtered
              && !(e->flags & (SYNC_EXTRA_STAGED|SYNC_EXTRA_FILTERED)));
 
@@ -750,6 +768,174 @@ sync_fanout_obey(sync_audience_t *a)
 
         sync_fanout_worker.obey(e);
     }
+}
+
+
+/* Commands in the room of a token, before the next message. */
+
+static void
+sync_fanout_heed(sync_audience_t *a)
+{
+    sync_entry_t  *e;
+
+    while (a->rest_len) {
+        e = (sync_entry_t *) a->rest;
+
+        if (e->kind != SYNC_ENTRY_COMMAND) {
+            return;
+        }
+
+        a->rest += e->size;
+        a->rest_len -= e->size;
+
+        sync_fanout_heed_all(a, e);
+    }
+}
+
+
+static void
+sync_fanout_heed_all(sync_audience_t *a, sync_entry_t *e)
+{
+    uint32_t        i;
+    sync_client_t  *c;
+
+    i = 0;
+
+    while (i < a->n) {
+        c = a->seats[i];
+
+        if (c->token) {
+            a->told = c->token->version;
+        }
+
+        if (e == NULL || sync_fanout_heeds(a, c, e)) {
+            sync_fanout_worker.heed(c, e);
+        }
+
+        /* one that was closed left its seat to another */
+
+        if (i < a->n && a->seats[i] == c) {
+            i++;
+        }
+    }
+}
+
+
+static ngx_uint_t
+sync_fanout_heeds(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    u_char      *id;
+    ngx_uint_t   i;
+
+    if (sync_fanout_membership(a, c)->start >= e->lsn) {
+        return 0;
+    }
+
+    id = sync_entry_except(e);
+
+    for (i = 0; i < e->nexcept; i++) {
+        if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
+            return 0;
+        }
+
+        id += SYNC_ID_LEN;
+    }
+
+    return 1;
+}
+
+
+void
+sync_fanout_seen(sync_client_t *c)
+{
+    sync_member_t    *m;
+    sync_audience_t  *a;
+
+    for (m = c->record->members; m; m = m->next) {
+
+        if (sync_room_is_private(m->room)) {
+            a = sync_fanout_audience(m);
+
+            if (a->n == 1) {
+                a->told = c->token->version;
+            }
+
+            return;
+        }
+    }
+}
+
+
+/* Whoever heeds may close clients, and with them any audience. */
+
+void
+sync_fanout_review(void)
+{
+    sync_str_t        name;
+    sync_client_t    *c;
+    sync_audience_t  *a;
+    u_char            buf[SYNC_NAME_MAX];
+
+    buf[0] = SYNC_NAME_PRIVATE;
+
+    name.data = buf;
+    name.len = 1;
+
+    for ( ;; ) {
+        a = sync_fanout_after(&name);
+
+        if (a == NULL || !sync_name_is_private(&a->name)) {
+            return;
+        }
+
+        name.len = a->name.len;
+        ngx_memcpy(buf, a->name.data, name.len);
+
+        c = a->n ? a->seats[0] : NULL;
+
+        if (c == NULL || c->token == NULL || c->token->version == a->told) {
+            continue;
+        }
+
+        a->serving = 1;
+
+        sync_fanout_heed_all(a, NULL);
+
+        a->serving = 0;
+
+        if (a->gone) {
+            sync_fanout_destroy(a);
+        }
+    }
+}
+
+
+/* The audience with the first name that is above this one, or NULL. */
+
+static sync_audience_t *
+sync_fanout_after(sync_str_t *name)
+{
+    sync_audience_t    *a, *found;
+    ngx_rbtree_node_t  *node, *sentinel;
+
+    found = NULL;
+    sentinel = sync_fanout_worker.audiences.sentinel;
+
+    for (node = sync_fanout_worker.audiences.root; node != sentinel;
+         /* void */)
+    {
+        a = (sync_audience_t *) node;
+
+        if (sync_fanout_compare(&a->name, name) <= 0) {
+            node = node->right;
+
+        } else {
+            found = a;
+            node = node->left;
+        }
+    }
+
+    return found;
 }
 
 

@@ -8,8 +8,7 @@
 #define _SYNC_FANOUT_H_INCLUDED_
 
 
-#include <sync_settings.h>
-#include <sync_sid.h>
+#include <sync_audience.h>
 
 
 /*
@@ -36,13 +35,18 @@
 #define SYNC_FANOUT_SLICE  1024         /* members a turn and room */
 
 
-/* Does what a command in the host's own room says; the entry is a copy. */
-typedef void (*sync_fanout_obey_pt)(sync_entry_t *e);
-
-
 /* Once in a worker.  Returns SYNC_OK or SYNC_ERROR (memory). */
 ngx_int_t sync_fanout_init_worker(sync_main_settings_t *main,
-    sync_fanout_obey_pt obey);
+    sync_fanout_obey_pt obey, sync_fanout_heed_pt heed);
+
+/* The client came to its token's room, and knows the session as it is. */
+void sync_fanout_seen(sync_client_t *c);
+
+/*
+ * Calls heed, with no entry, for the clients whose token's session has
+ * another version than they were told of.
+ */
+void sync_fanout_review(void);
 
 /* The cookie of the interest in the host's own room. */
 uint64_t sync_fanout_host_cookie(void);

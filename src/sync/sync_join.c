@@ -11,21 +11,30 @@
 #include <sync_fanout.h>
 #include <sync_name.h>
 #include <sync_reply.h>
+#include <sync_session_change.h>
+#include <sync_session_op.h>
 
 
 /* What a client asked for and has no answer to yet: one allocation. */
 
 typedef struct {
-    ngx_queue_t     queue;
-    sync_client_t  *client;
-    sync_call_t    *call;               /* the hook that is being asked */
-    sync_str_t      room;
-    sync_str_t      index;
-    unsigned        leave:1;
-    u_char          buf[SYNC_INDEX_MAX];
+    ngx_queue_t      queue;
+    sync_client_t   *client;
+    sync_call_t     *call;              /* the hook that is being asked */
+    sync_str_t       room;
+    sync_str_t       index;
+    unsigned         leave:1;
+    unsigned         fresh:1;           /* was not a member before */
+    unsigned         writing:1;         /* the session is being written */
+    u_char           buf[SYNC_INDEX_MAX];
+
+    sync_session_op_t  op;
+    size_t           oldest_len;        /* of a room that has to go for it */
+    u_char           oldest[SYNC_NAME_MAX];
 } sync_join_t;
 
 
+static void sync_join_list_error(sync_client_t *c, sync_str_t *index);
 static void sync_join_request(sync_client_t *c, sync_json_t *arg,
     ngx_uint_t leave);
 static ngx_int_t sync_join_wait(sync_client_t *c, sync_str_t *room,
@@ -35,12 +44,24 @@ static ngx_int_t sync_join_begin(sync_join_t *j);
 static ngx_int_t sync_join_ask(sync_join_t *j);
 static void sync_join_answered(sync_call_t *call,
     sync_call_result_e result);
-static void sync_join_do(sync_client_t *c, sync_str_t *room,
-    sync_str_t *index, ngx_uint_t leave);
+static ngx_int_t sync_join_do(sync_join_t *j);
+static ngx_int_t sync_join_enter(sync_join_t *j);
+static ngx_int_t sync_join_write(sync_join_t *j);
+static ngx_int_t sync_join_edit(sync_session_op_t *op, sync_json_t *session,
+    sync_writer_t *w);
+static void sync_join_edit_codes(sync_join_t *j, sync_json_t *codes,
+    sync_writer_t *w);
+static void sync_join_written(sync_session_op_t *op, ngx_int_t rc);
+static void sync_join_finish(sync_join_t *j, ngx_int_t rc);
+static void sync_join_undo(sync_join_t *j);
 static void sync_join_done(sync_join_t *j);
 static void sync_join_blocked(sync_client_t *c, sync_str_t *index,
     ngx_uint_t leave, ngx_uint_t status);
+static ngx_int_t sync_join_session(sync_client_t *c, const char *event,
+    sync_str_t *index, ngx_uint_t open);
 static ngx_uint_t sync_join_asks(sync_client_t *c, sync_str_t *room,
+    ngx_uint_t leave);
+static ngx_uint_t sync_join_waits(sync_client_t *c, sync_str_t *room,
     ngx_uint_t leave);
 
 
@@ -71,7 +92,40 @@ sync_join_list(sync_client_t *c, sync_json_t *arg)
         return;
     }
 
+    if (sync_session_on(sync_settings(c)) && c->token == NULL) {
+        sync_join_list_error(c, &index);
+        return;
+    }
+
     sync_reply_rooms(c, "getJoinedRooms", &index);
+}
+
+
+/* The one error that has rooms, too. */
+
+static void
+sync_join_list_error(sync_client_t *c, sync_str_t *index)
+{
+    sync_writer_t       w;
+    sync_reply_error_t  e;
+
+    sync_str_set(&e.code, "auth.required");
+    e.params.len = 0;
+    e.status = 400;
+
+    do {
+        sync_reply_text(&w);
+        sync_reply_write_event(&w, "getJoinedRooms", index);
+        sync_reply_write_error(&w, &e);
+
+        /* a member more, where the envelope ended */
+
+        w.len--;
+        sync_write_literal(&w, ",\"rooms\":[]}]");
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_send(c, &w);
 }
 
 
@@ -81,6 +135,8 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
     u_char        buf[SYNC_INDEX_MAX], name[SYNC_NAME_MAX];
     sync_str_t    room, index;
     sync_json_t   v;
+    ngx_uint_t    invalid, open;
+    sync_join_t   j;
     sync_rule_t  *rule;
     ngx_queue_t  *waiting;
 
@@ -98,32 +154,98 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
 
     sync_name_trim(&room);
 
-    if (sync_name_check(&room) != SYNC_OK) {
+    invalid = (sync_name_check(&room) != SYNC_OK);
+
+    rule = invalid ? &sync_settings(c)->main->rule
+                   : sync_settings_rule(sync_settings(c)->main, &room);
+
+    open = (!invalid && rule->join == SYNC_JOIN_PUBLIC);
+
+    if (!open && sync_session_on(sync_settings(c)) && c->token == NULL) {
+        sync_reply_code(c, sync_join_event(leave), &index, "auth.required",
+                        400);
+        return;
+    }
+
+    if (invalid) {
         sync_reply_code(c, sync_join_event(leave), &index, "room.invalid",
                         400);
         return;
     }
 
-    rule = sync_settings_rule(sync_settings(c)->main, &room);
+    if (sync_join_session(c, sync_join_event(leave), &index, open)
+        != SYNC_OK)
+    {
+        return;
+    }
 
     if (!leave && rule->join == SYNC_JOIN_DENY) {
         sync_join_blocked(c, &index, leave, 403);
         return;
     }
 
-    waiting = sync_join_asks(c, &room, leave) || c->opaque
+    waiting = sync_join_waits(c, &room, leave) || c->opaque
               ? sync_call_waiting(c) : NULL;
 
     if (waiting == NULL
-        || (ngx_queue_empty(waiting) && !sync_join_asks(c, &room, leave)))
+        || (ngx_queue_empty(waiting) && !sync_join_waits(c, &room, leave)))
     {
-        sync_join_do(c, &room, &index, leave);
+        ngx_memzero(&j, offsetof(sync_join_t, oldest));
+
+        j.client = c;
+        j.room = room;
+        j.index = index;
+        j.leave = leave;
+
+        (void) sync_join_do(&j);
         return;
     }
 
     if (sync_join_wait(c, &room, &index, leave) != SYNC_OK) {
         sync_reply_code(c, sync_join_event(leave), &index, "hook.busy", 503);
     }
+}
+
+
+/*
+ * Rooms that are not open to all are for those that have a session.  Returns
+ * SYNC_OK, or SYNC_DECLINED when the client has been told.
+ */
+
+static ngx_int_t
+sync_join_session(sync_client_t *c, const char *event, sync_str_t *index,
+    ngx_uint_t open)
+{
+    sync_str_t  json;
+
+    if (open || !sync_session_on(sync_settings(c))) {
+        return SYNC_OK;
+    }
+
+    switch (sync_session_get(c, &json)) {
+
+    case SYNC_OK:
+        return SYNC_OK;
+
+    case SYNC_DECLINED:
+        sync_reply_code(c, event, index, "session.notFound", 400);
+        return SYNC_DECLINED;
+
+    default:
+        sync_reply_code(c, event, index, "session.unavailable", 503);
+        return SYNC_DECLINED;
+    }
+}
+
+
+/* Whether it cannot be done at once. */
+
+static ngx_uint_t
+sync_join_waits(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
+{
+    return sync_join_asks(c, room, leave)
+           || (c->token
+               && sync_settings(c)->session->kind == SYNC_SESSION_REDIS);
 }
 
 
@@ -176,8 +298,9 @@ sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
         return SYNC_ERROR;
     }
 
+    ngx_memzero(j, offsetof(sync_join_t, oldest));
+
     j->client = c;
-    j->call = NULL;
     j->leave = leave;
 
     j->index.data = j->buf;
@@ -239,8 +362,7 @@ sync_join_begin(sync_join_t *j)
     if (!sync_join_asks(c, &j->room, j->leave)
         || (!j->leave && sync_fanout_is_member(c, &j->room)))
     {
-        sync_join_do(c, &j->room, &j->index, j->leave);
-        return SYNC_OK;
+        return sync_join_do(j);
     }
 
     if (!j->leave && sync_settings(c)->hooks[SYNC_HOOK_JOIN].uri.len == 0) {
@@ -339,8 +461,8 @@ sync_join_answered(sync_call_t *call, sync_call_result_e result)
     if (stop) {
         sync_reply_error(c, sync_join_event(j->leave), &j->index, &e);
 
-    } else {
-        sync_join_do(c, &j->room, &j->index, j->leave);
+    } else if (sync_join_do(j) == SYNC_AGAIN) {
+        return;
     }
 
     if (c->closing) {
@@ -352,22 +474,46 @@ sync_join_answered(sync_call_t *call, sync_call_result_e result)
 }
 
 
-static void
-sync_join_do(sync_client_t *c, sync_str_t *room, sync_str_t *index,
-    ngx_uint_t leave)
-{
-    u_char      name[SYNC_NAME_MAX];
-    ngx_int_t   rc;
-    sync_str_t  oldest;
+/* Returns SYNC_OK when the client has been told, or SYNC_AGAIN. */
 
-    if (leave) {
-        (void) sync_fanout_leave(c, room);
-        sync_reply_rooms(c, "leaveRoom", index);
-        return;
+static ngx_int_t
+sync_join_do(sync_join_t *j)
+{
+    ngx_int_t       rc;
+    sync_client_t  *c;
+
+    c = j->client;
+
+    if (j->leave) {
+        j->fresh = (sync_fanout_leave(c, &j->room) == SYNC_OK);
+
+    } else if (sync_join_enter(j) != SYNC_OK) {
+        sync_reply_code(c, "joinRoom", &j->index, "broker.unavailable", 503);
+        return SYNC_OK;
     }
 
+    rc = sync_join_write(j);
+
+    if (rc != SYNC_AGAIN) {
+        sync_join_finish(j, rc);
+    }
+
+    return rc == SYNC_AGAIN ? SYNC_AGAIN : SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_join_enter(sync_join_t *j)
+{
+    ngx_int_t       rc;
+    sync_str_t      oldest;
+    sync_client_t  *c;
+    u_char          name[SYNC_NAME_MAX];
+
+    c = j->client;
+
     if (sync_registry_rooms(c->record) >= sync_settings(c)->max_rooms
-        && !sync_fanout_is_member(c, room))
+        && !sync_fanout_is_member(c, &j->room))
     {
         /* the name is the room's, which may go with its last member */
 
@@ -379,14 +525,240 @@ sync_join_do(sync_client_t *c, sync_str_t *room, sync_str_t *index,
         (void) sync_fanout_leave(c, &oldest);
     }
 
-    rc = sync_fanout_join(c, room);
+    rc = sync_fanout_join(c, &j->room);
 
-    if (rc == SYNC_OK || rc == SYNC_DECLINED) {
-        sync_reply_rooms(c, "joinRoom", index);
+    j->fresh = (rc == SYNC_OK);
+
+    return rc == SYNC_DECLINED ? SYNC_OK : rc;
+}
+
+
+/* The session's roomCodes, if there is one.  Returns as the operation does. */
+
+static ngx_int_t
+sync_join_write(sync_join_t *j)
+{
+    ngx_int_t           rc;
+    sync_client_t      *c;
+    sync_session_op_t  *op;
+
+    c = j->client;
+    op = &j->op;
+
+    if (c->token == NULL || !sync_session_on(sync_settings(c))) {
+        return SYNC_DECLINED;
+    }
+
+    op->settings = sync_settings(c);
+    op->edit = sync_join_edit;
+    op->done = sync_join_written;
+    op->opaque = j;
+    op->except = c->record->id;
+
+    sync_session_token(c, &op->token);
+
+    rc = sync_session_edit(op);
+
+    j->writing = (rc == SYNC_AGAIN);
+
+    return rc;
+}
+
+
+static ngx_int_t
+sync_join_edit(sync_session_op_t *op, sync_json_t *session, sync_writer_t *w)
+{
+    u_char         *buf;
+    size_t          size;
+    sync_str_t      value;
+    sync_json_t     codes;
+    sync_join_t    *j;
+    sync_writer_t   cw;
+
+    static const sync_str_t  name = sync_string("roomCodes");
+    static const sync_str_t  without[] = {
+        sync_string("code"), sync_string("codes"), { 0, NULL }
+    };
+
+    j = op->opaque;
+
+    if (sync_json_get(&codes, session, "roomCodes") != SYNC_OK) {
+        codes.type = SYNC_JSON_NULL;
+        codes.raw.len = 0;
+    }
+
+    /* a byte is six at most when it is quoted */
+
+    size = codes.raw.len + 6 * j->room.len + sizeof("[,\"\"]");
+
+    buf = sync_session_alloc(size);
+    if (buf == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    sync_writer_init(&cw, buf, size);
+    sync_join_edit_codes(j, &codes, &cw);
+
+    value.data = buf;
+    value.len = cw.len;
+
+    sync_session_write_with(w, session, &name, &value, without);
+
+    return SYNC_OK;
+}
+
+
+/* Those there are, in their order; the oldest one goes for a new one. */
+
+static void
+sync_join_edit_codes(sync_join_t *j, sync_json_t *codes, sync_writer_t *w)
+{
+    ngx_uint_t         n, max, there, written;
+    sync_str_t         room;
+    sync_json_t        v;
+    sync_json_iter_t   it;
+    u_char             name[SYNC_NAME_MAX];
+
+    n = 0;
+    there = 0;
+    max = sync_settings(j->client)->max_rooms;
+
+    sync_json_iter_init(&it, codes);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+        n++;
+
+        if (v.type == SYNC_JSON_STRING
+            && sync_json_string(&room, &v, name, SYNC_NAME_MAX) == SYNC_OK
+            && sync_str_eq(&room, &j->room))
+        {
+            there = 1;
+        }
+    }
+
+    n += (!j->leave && !there);
+    written = 0;
+    j->oldest_len = 0;
+
+    sync_write_byte(w, '[');
+
+    sync_json_iter_init(&it, codes);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (v.type != SYNC_JSON_STRING
+            || sync_json_string(&room, &v, name, SYNC_NAME_MAX) != SYNC_OK)
+        {
+            n--;
+            continue;
+        }
+
+        if (j->leave && sync_str_eq(&room, &j->room)) {
+            continue;
+        }
+
+        if (!j->leave && !there && n > max) {
+            n--;
+
+            j->oldest_len = room.len;
+            ngx_memcpy(j->oldest, room.data, room.len);
+            continue;
+        }
+
+        if (written++) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_write_str(w, &v.raw);
+    }
+
+    if (!j->leave && !there) {
+
+        if (written) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_json_write_str(w, &j->room);
+    }
+
+    sync_write_byte(w, ']');
+}
+
+
+static void
+sync_join_written(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_join_t    *j;
+    sync_client_t  *c;
+
+    j = op->opaque;
+    c = j->client;
+    j->writing = 0;
+
+    sync_join_finish(j, rc);
+
+    if (c->closing) {
         return;
     }
 
-    sync_reply_code(c, "joinRoom", index, "broker.unavailable", 503);
+    sync_join_done(j);
+    sync_join_next(c);
+}
+
+
+/* The client may be closed by what it is told. */
+
+static void
+sync_join_finish(sync_join_t *j, ngx_int_t rc)
+{
+    sync_str_t      oldest;
+    sync_client_t  *c;
+
+    c = j->client;
+
+    if (rc == SYNC_OK) {
+
+        if (j->oldest_len) {
+            oldest.data = j->oldest;
+            oldest.len = j->oldest_len;
+
+            (void) sync_fanout_leave(c, &oldest);
+        }
+
+        /* the session comes before the answer */
+
+        sync_session_tell(c);
+
+        if (c->closing) {
+            return;
+        }
+
+    } else if (rc != SYNC_DECLINED) {
+        sync_join_undo(j);
+        sync_reply_code(c, sync_join_event(j->leave), &j->index,
+                        "session.unavailable", 503);
+        return;
+    }
+
+    sync_reply_rooms(c, sync_join_event(j->leave), &j->index);
+}
+
+
+static void
+sync_join_undo(sync_join_t *j)
+{
+    if (!j->fresh) {
+        return;
+    }
+
+    /* with no room for it in the zone it is out */
+
+    if (j->leave) {
+        (void) sync_fanout_join(j->client, &j->room);
+
+    } else {
+        (void) sync_fanout_leave(j->client, &j->room);
+    }
 }
 
 
@@ -425,6 +797,10 @@ sync_join_client_closed(sync_client_t *c)
 
         if (j->call) {
             sync_call_cancel(j->call);
+        }
+
+        if (j->writing) {
+            sync_session_cancel(&j->op);
         }
 
         sync_join_done(j);

@@ -17,6 +17,7 @@
 #include <sync_poll_client.h>
 #include <sync_redis.h>
 #include <sync_room.h>
+#include <sync_session_change.h>
 #include <sync_slot.h>
 #include <sync_timer.h>
 #include <sync_wake.h>
@@ -95,8 +96,10 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
 
     sync_client_init_worker(w->zone);
     sync_poll_client_init_worker();
+    sync_session_init_worker();
 
-    if (sync_fanout_init_worker(main, sync_command_obey) != SYNC_OK) {
+    if (sync_fanout_init_worker(main, sync_command_obey, sync_session_heed)
+        != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -198,11 +201,17 @@ sync_process_tick(void)
 
     sync_worker_beat(z);
 
-    (void) sync_worker_reap(z);
+    if (sync_worker_reap(z)) {
+
+        /* it may have changed a session and told nobody */
+
+        sync_session_doubt(z);
+    }
 
     sync_room_expire(z);
 
     sync_redis_tick();
+    sync_session_tick(sync_process.main);
 
     /* in case that a wake was lost */
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_publish.h>
+#include <sync_session_store.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
@@ -97,6 +98,52 @@ sync_publish_client(sync_main_settings_t *main, const u_char *id,
     m.subject.len = SYNC_ID_LEN;
 
     return sync_publish_announce(main, &m, &said);
+}
+
+
+ngx_int_t
+sync_publish_token(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s, sync_said_t *said)
+{
+    u_char      buf[SYNC_TOKEN_ROOM];
+    sync_str_t  room;
+
+    sync_token_room(&room, buf, id);
+
+    return sync_publish_room(main, &room, NULL, s, said);
+}
+
+
+ngx_int_t
+sync_publish_token_command(sync_main_settings_t *main, const u_char *id,
+    sync_str_t *json, const u_char *except)
+{
+    u_char             buf[SYNC_TOKEN_ROOM];
+    ngx_int_t          rc;
+    sync_str_t         room;
+    sync_saying_t      s;
+    sync_message_t     m;
+    sync_published_t   p;
+
+    ngx_memzero(&s, sizeof(sync_saying_t));
+
+    s.json = *json;
+    s.except = except;
+    s.nexcept = (except != NULL);
+
+    sync_publish_message(&m, &s);
+
+    m.kind = SYNC_ENTRY_COMMAND;
+
+    sync_token_room(&room, buf, id);
+
+    rc = sync_room_publish(main->zone, &room, NULL, &main->rule.room, &m, &p);
+
+    if (rc == SYNC_OK) {
+        sync_wake_send(main->zone, &p.wake);
+    }
+
+    return rc;
 }
 
 

@@ -72,4 +72,16 @@ ngx_int_t sync_publish_client(sync_main_settings_t *main, const u_char *id,
     sync_saying_t *s);
 
 
+/*
+ * To all clients that have the token with this id.  Returns SYNC_OK,
+ * SYNC_DECLINED if there is none, or SYNC_BUSY.
+ */
+ngx_int_t sync_publish_token(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s, sync_said_t *said);
+
+/* Has those workers that hold clients with the token do what json says. */
+ngx_int_t sync_publish_token_command(sync_main_settings_t *main,
+    const u_char *id, sync_str_t *json, const u_char *except);
+
+
 #endif /* _SYNC_PUBLISH_H_INCLUDED_ */

@@ -13,6 +13,9 @@
 #include <sync_fanout.h>
 #include <sync_gate.h>
 #include <sync_join.h>
+#include <sync_location.h>
+#include <sync_logout.h>
+#include <sync_session.h>
 
 
 #define SYNC_REQUEST_PATH_MAX  512      /* bytes in a route's name */
@@ -54,6 +57,7 @@ static sync_request_event_t  sync_request_events[] = {
     { sync_string("syncCancel"), sync_cancel_sync },
     { sync_string("apiCancel"), sync_cancel_api },
     { sync_string("ack"), sync_collect_event },
+    { sync_string("updateLocation"), sync_location_update },
     { { 0, NULL }, NULL }
 };
 
@@ -219,6 +223,11 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
         return;
     }
 
+    if (sync_logout_is_meant(&rq)) {
+        sync_logout(&rq);
+        return;
+    }
+
     sync_request_serve(&rq, &name.raw);
 }
 
@@ -233,6 +242,8 @@ sync_request_init(sync_request_t *rq, sync_client_t *c,
     rq->client = c;
     rq->settings = sync_settings(c);
     ngx_memcpy(rq->id, c->record->id, SYNC_ID_LEN);
+    ngx_memcpy(rq->own, c->token ? c->token->id : c->record->id,
+               SYNC_ID_LEN);
 }
 
 
@@ -306,9 +317,17 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
 
     if (sync_json_string(&rq->receiver, &v, buf, SYNC_NAME_MAX) != SYNC_OK) {
 
-        /* a name so long is no room's */
+        /* a name so long is no room's, but may be that of a token */
 
         rq->receiver = v.raw;
+
+        if (v.raw.len > 2) {
+            rq->receiver.data++;
+            rq->receiver.len -= 2;
+        }
+
+        rq->token = sync_session_is_token(rq->client, &rq->receiver);
+
         return SYNC_OK;
     }
 
@@ -327,6 +346,8 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
         sync_registry_print_id(id, rq->id);
         rq->self = ngx_memcmp(id, rq->receiver.data, SYNC_ID_TEXT) == 0;
     }
+
+    rq->token = sync_session_is_token(rq->client, &rq->receiver);
 
     return SYNC_OK;
 }
@@ -431,11 +452,13 @@ sync_request_check_receiver(sync_request_t *rq, sync_reply_error_t *e)
 
     /* a client that hears many rooms may not speak to them all */
 
-    if (rq->all ? !s->receiver_all : sync_name_is_pattern(&rq->receiver)) {
+    if (rq->all ? !s->receiver_all
+                : !rq->token && sync_name_is_pattern(&rq->receiver))
+    {
         return sync_request_refuse(rq, e, SYNC_FAULT_ALLOWED);
     }
 
-    if (!rq->all && !rq->self
+    if (!rq->all && !rq->self && !rq->token
         && (sync_name_check(&rq->receiver) != SYNC_OK
             || (!s->receiver_any
                 && !sync_fanout_is_member(rq->client, &rq->receiver))))

@@ -9,20 +9,38 @@
 
 
 #include <sync_settings.h>
+#include <sync_json.h>
+#include <sync_session_store.h>
 
 
 /*
  * A client and its session.
  *
+ *     request --> token --(sync_session_op.h)--> known in the zone
+ *                   |                                 |
+ *     client --(attach)--> room of the token      (get) JSON
+ *
  * A client has one token or none, from its handshake to its end, and so long
- * the zone has what is known of the token: neither of these blocks.
+ * the zone has what is known of the token: neither get nor token blocks.
  */
+
+
+/* whether there are any */
+
+#define sync_session_on(s)  ((s)->session->kind != SYNC_SESSION_OFF)
+
+/* ms by which a use puts off the end of a session in the zone */
+
+#define sync_session_slide(s)                                                 \
+    ((s)->session->kind == SYNC_SESSION_MEMORY                                \
+     ? (ngx_msec_t) (s)->session->ttl * 1000 : 0)
 
 
 /*
  * The session's JSON object, which has no "token" in it.  It is there till
- * the event that is being handled is over.  Returns SYNC_OK, or SYNC_DECLINED
- * if there is none: the user is null then.
+ * the event that is being handled is over.  Returns SYNC_OK; SYNC_DECLINED
+ * if there is none: the user is null then; or SYNC_BUSY if that cannot be
+ * known now: what needs it is answered with "session.unavailable", 503.
  */
 ngx_int_t sync_session_get(sync_client_t *c, sync_str_t *json);
 
@@ -31,6 +49,31 @@ ngx_int_t sync_session_get(sync_client_t *c, sync_str_t *json);
  * none.  It must not be logged or shown.
  */
 void sync_session_token(sync_client_t *c, sync_str_t *token);
+
+/*
+ * The same as sync_session_get() for a token that no client may have, and
+ * the version, 0 if nothing is known of it.
+ */
+ngx_int_t sync_session_of(sync_settings_t *s, sync_str_t *token,
+    sync_session_data_t *data, uint64_t *version);
+
+/* Whether a name is the client's own token: takes as long whether or not. */
+ngx_uint_t sync_session_is_token(sync_client_t *c, sync_str_t *name);
+
+/*
+ * Takes a session's text apart: an object, at most SYNC_SESSION_MAX bytes,
+ * with an "id" that is a string or a number.  *data is in the text or in buf,
+ * which holds text->len + SYNC_SESSION_USER bytes; it has no "token".
+ * Returns NULL, or what is wrong with it.
+ */
+const char *sync_session_parse(const sync_str_t *text, u_char *buf,
+    sync_session_data_t *data);
+
+/* Memory till the event that is being handled is over; or NULL. */
+void *sync_session_alloc(size_t size);
+
+/* Once in a worker. */
+void sync_session_init_worker(void);
 
 
 #endif /* _SYNC_SESSION_H_INCLUDED_ */

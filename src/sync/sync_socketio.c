@@ -16,7 +16,10 @@
 #include <sync_random.h>
 #include <sync_reply.h>
 #include <sync_request.h>
+#include <sync_session_attach.h>
+#include <sync_session_op.h>
 #include <sync_sio.h>
+#include <sync_token.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
 
@@ -24,6 +27,25 @@
 /* of acknowledgements: clients count theirs, and an entry has 48 bits */
 
 #define SYNC_SOCKETIO_ID_MAX  (((uint64_t) 1 << 48) - 1)
+
+
+/*
+ * A client between its CONNECT and the answer, while its session is read and
+ * the app is asked.
+ */
+
+typedef struct {
+    ngx_queue_t             queue;      /* of this worker's */
+    sync_client_t          *client;
+    sync_session_op_t       op;
+    ngx_uint_t              reading;
+    sync_str_t              auth;       /* JSON, or empty */
+    sync_str_t              user;
+    u_char                  id[SYNC_ID_LEN];
+    u_char                  token[SYNC_TOKEN_MAX];
+    u_char                  name[SYNC_SESSION_USER];
+    u_char                  data[1];    /* of auth */
+} sync_entrance_t;
 
 
 /* A binary message that lacks attachments. */
@@ -44,13 +66,20 @@ static void sync_socketio_message(sync_client_t *c, u_char *p, size_t len);
 static void sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     sync_str_t *text);
 static void sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt);
-static void sync_socketio_ask(sync_client_t *c, sync_sio_packet_t *pkt,
-    const u_char *id);
+static sync_entrance_t *sync_socketio_entrance(sync_client_t *c,
+    sync_sio_packet_t *pkt);
+static ngx_int_t sync_socketio_token(sync_entrance_t *en,
+    sync_sio_packet_t *pkt);
+static void sync_socketio_read(sync_session_op_t *op, ngx_int_t rc);
+static void sync_socketio_known(sync_entrance_t *en, ngx_int_t rc);
+static void sync_socketio_ask(sync_entrance_t *en, sync_str_t *session);
 static void sync_socketio_answered(sync_call_t *call,
     sync_call_result_e result);
-static void sync_socketio_admit(sync_client_t *c, const u_char *id);
-static void sync_socketio_refuse(sync_client_t *c, sync_str_t *code,
+static void sync_socketio_admit(sync_entrance_t *en);
+static ngx_int_t sync_socketio_enter(sync_client_t *c, sync_str_t *token);
+static void sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code,
     ngx_uint_t status);
+static void sync_socketio_leave(sync_entrance_t *en);
 static void sync_socketio_disconnect(sync_client_t *c);
 static void sync_socketio_event(sync_client_t *c, sync_sio_packet_t *pkt);
 static void sync_socketio_assemble(sync_client_t *c, sync_sio_packet_t *pkt,
@@ -64,6 +93,7 @@ static ngx_int_t sync_socketio_write_attachment(sync_writer_t *w,
 static void sync_socketio_free(sync_assembly_t *as);
 static void sync_socketio_fail(sync_client_t *c);
 static void sync_socketio_closed(sync_client_t *c);
+static void sync_socketio_forget(sync_client_t *c);
 
 
 static const sync_eio_handler_t  sync_socketio_handler = {
@@ -77,9 +107,14 @@ static const sync_eio_handler_t  sync_socketio_handler = {
 };
 
 
+static ngx_queue_t  sync_socketio_entrances;
+
+
 void
 sync_socketio_init_worker(void)
 {
+    ngx_queue_init(&sync_socketio_entrances);
+
     sync_eio_client_init_worker(&sync_socketio_handler);
 }
 
@@ -87,7 +122,16 @@ sync_socketio_init_worker(void)
 static ngx_int_t
 sync_socketio_opened(sync_client_t *c, ngx_http_request_t *r)
 {
-    return sync_call_keep(c, r);
+    ngx_int_t   place;
+    sync_str_t  token;
+
+    place = sync_token_find(r, sync_settings(c), &token);
+
+    if (place == SYNC_DECLINED) {
+        token.len = 0;
+    }
+
+    return sync_call_keep(c, r, &token, place);
 }
 
 
@@ -99,7 +143,7 @@ sync_socketio_move(sync_client_t *c, sync_sid_t *s)
     ngx_int_t        rc;
     sync_wake_set_t  wake;
 
-    if (sync_call_busy(c) || sync_eio_client(c)->opaque) {
+    if (c->unknown || sync_call_busy(c) || sync_eio_client(c)->opaque) {
         return SYNC_AGAIN;
     }
 
@@ -129,7 +173,7 @@ sync_socketio_arrived(sync_client_t *c, sync_sid_t *s)
 
     c->record->transport = c->ops->transport;
 
-    return SYNC_OK;
+    return sync_session_arrived(c);
 }
 
 
@@ -197,10 +241,10 @@ sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
 static void
 sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
 {
-    u_char              id[SYNC_ID_LEN];
-    sync_str_t          head, data;
-    sync_writer_t       w;
-    sync_eio_client_t  *eio;
+    ngx_int_t         rc;
+    sync_str_t        head, data;
+    sync_writer_t     w;
+    sync_entrance_t  *en;
 
     if (!sync_str_is(&pkt->nsp, "/")) {
 
@@ -218,66 +262,194 @@ sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
         return;
     }
 
-    if (c->record || sync_call_busy(c)) {
+    if (c->record || c->unknown) {
         sync_socketio_fail(c);
         return;
+    }
+
+    en = sync_socketio_entrance(c, pkt);
+
+    if (en == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    if (sync_socketio_token(en, pkt) != SYNC_OK) {
+        sync_socketio_known(en, SYNC_DECLINED);
+        return;
+    }
+
+    rc = sync_session_read(&en->op);
+
+    if (rc == SYNC_AGAIN) {
+        en->reading = 1;
+        return;
+    }
+
+    sync_socketio_known(en, rc);
+}
+
+
+static sync_entrance_t *
+sync_socketio_entrance(sync_client_t *c, sync_sio_packet_t *pkt)
+{
+    size_t              len;
+    sync_entrance_t    *en;
+    sync_eio_client_t  *eio;
+
+    len = pkt->has_data ? pkt->data.raw.len : 0;
+
+    en = ngx_alloc(offsetof(sync_entrance_t, data) + len, ngx_cycle->log);
+    if (en == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(en, offsetof(sync_entrance_t, token));
+
+    en->client = c;
+
+    if (len) {
+        en->auth.len = len;
+        en->auth.data = en->data;
+        ngx_memcpy(en->data, pkt->data.raw.data, len);
     }
 
     eio = sync_eio_client(c);
 
     if (eio) {
-        sync_sid_client_id(sync_client_zone(), id, eio->id);
+        sync_sid_client_id(sync_client_zone(), en->id, eio->id);
 
     } else {
-        sync_random(id, SYNC_ID_LEN);
+        sync_random(en->id, SYNC_ID_LEN);
     }
 
-    if (sync_settings(c)->hooks[SYNC_HOOK_CONNECT].uri.len) {
-        sync_socketio_ask(c, pkt, id);
+    c->unknown = 1;
+
+    ngx_queue_insert_tail(&sync_socketio_entrances, &en->queue);
+
+    return en;
+}
+
+
+/* What the client says, or its handshake did: the first source counts. */
+
+static ngx_int_t
+sync_socketio_token(sync_entrance_t *en, sync_sio_packet_t *pkt)
+{
+    ngx_int_t           place, kept;
+    sync_str_t          token;
+    sync_session_op_t  *op;
+
+    op = &en->op;
+
+    op->settings = sync_settings(en->client);
+    op->done = sync_socketio_read;
+    op->opaque = en;
+
+    place = pkt->has_data
+            ? sync_token_auth(&pkt->data, op->settings, en->token, &op->token)
+            : SYNC_DECLINED;
+
+    kept = sync_call_kept_token(en->client, &token);
+
+    if (kept != SYNC_DECLINED
+        && (place == SYNC_DECLINED || kept < place))
+    {
+        place = kept;
+        op->token = token;
+    }
+
+    if (place == SYNC_DECLINED) {
+        op->token.len = 0;
+        return SYNC_DECLINED;
+    }
+
+    if (op->token.data != en->token) {
+        ngx_memmove(en->token, op->token.data, op->token.len);
+        op->token.data = en->token;
+    }
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_socketio_read(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_entrance_t  *en;
+
+    en = op->opaque;
+    en->reading = 0;
+
+    sync_socketio_known(en, rc);
+}
+
+
+static void
+sync_socketio_known(sync_entrance_t *en, ngx_int_t rc)
+{
+    uint64_t              version;
+    sync_str_t            code;
+    sync_settings_t      *s;
+    sync_session_data_t   data;
+
+    s = sync_settings(en->client);
+    data.json.len = 0;
+
+    if (rc == SYNC_BUSY || rc == SYNC_ERROR) {
+        sync_str_set(&code, "session.unavailable");
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    if (rc == SYNC_OK
+        && sync_session_of(s, &en->op.token, &data, &version) == SYNC_OK)
+    {
+        en->user.data = en->name;
+        en->user.len = data.user.len;
+        ngx_memcpy(en->name, data.user.data, data.user.len);
+    }
+
+    if (s->hooks[SYNC_HOOK_CONNECT].uri.len) {
+        sync_socketio_ask(en, &data.json);
 
     } else {
-        sync_socketio_admit(c, id);
+        sync_socketio_admit(en);
     }
 }
 
 
 static void
-sync_socketio_ask(sync_client_t *c, sync_sio_packet_t *pkt, const u_char *id)
+sync_socketio_ask(sync_entrance_t *en, sync_str_t *session)
 {
-    ngx_int_t      rc;
-    sync_str_t     body, user, code;
-    sync_call_t   *call;
-    sync_writer_t  w;
+    ngx_int_t       rc;
+    sync_str_t      body, code;
+    sync_call_t    *call;
+    sync_client_t  *c;
+    sync_writer_t   w;
+
+    c = en->client;
 
     sync_str_set(&code, "hook.unavailable");
 
     call = sync_call_create(c, sync_settings(c), SYNC_HOOK_CONNECT,
                             sync_socketio_answered);
-
-    if (call) {
-        call->opaque = ngx_pnalloc(call->pool, SYNC_ID_LEN);
-
-        if (call->opaque == NULL) {
-            sync_call_cancel(call);
-            call = NULL;
-        }
-    }
-
     if (call == NULL) {
-        sync_socketio_refuse(c, &code, 503);
+        sync_socketio_refuse(en, &code, 503);
         return;
     }
 
-    ngx_memcpy(call->opaque, id, SYNC_ID_LEN);
-    user.len = 0;
+    call->opaque = en;
+    call->session = *session;
+    call->token = en->op.token;
 
     do {
         sync_reply_text(&w);
-        sync_call_write(call, &w, id, &user, NULL);
+        sync_call_write(call, &w, en->id, &en->user, NULL);
         sync_write_literal(&w, ",\"transport\":\"socketio\",\"auth\":");
 
-        if (pkt->has_data) {
-            sync_write_str(&w, &pkt->data.raw);
+        if (en->auth.len) {
+            sync_write_str(&w, &en->auth);
 
         } else {
             sync_write_literal(&w, "null");
@@ -297,7 +469,7 @@ sync_socketio_ask(sync_client_t *c, sync_sio_packet_t *pkt, const u_char *id)
             sync_str_set(&code, "hook.busy");
         }
 
-        sync_socketio_refuse(c, &code, 503);
+        sync_socketio_refuse(en, &code, 503);
     }
 }
 
@@ -305,11 +477,11 @@ sync_socketio_ask(sync_client_t *c, sync_sio_packet_t *pkt, const u_char *id)
 static void
 sync_socketio_answered(sync_call_t *call, sync_call_result_e result)
 {
-    ngx_uint_t      stop, status;
-    sync_str_t      code;
-    sync_client_t  *c;
+    ngx_uint_t        stop, status;
+    sync_str_t        code;
+    sync_entrance_t  *en;
 
-    c = call->client;
+    en = call->opaque;
 
     sync_str_set(&code, "auth.forbidden");
     status = 403;
@@ -325,44 +497,44 @@ sync_socketio_answered(sync_call_t *call, sync_call_result_e result)
     }
 
     if (stop) {
-        sync_socketio_refuse(c, &code, status);
+        sync_socketio_refuse(en, &code, status);
         return;
     }
 
-    sync_socketio_admit(c, call->opaque);
+    sync_socketio_admit(en);
 }
 
 
 static void
-sync_socketio_admit(sync_client_t *c, const u_char *id)
+sync_socketio_admit(sync_entrance_t *en)
 {
     u_char              text[SYNC_ID_TEXT + 2];
-    sync_str_t          code, user, head, data;
+    sync_str_t          code, head, data;
     sync_zone_t        *z;
+    sync_client_t      *c;
     sync_record_t      *rec;
     sync_eio_client_t  *eio;
 
+    c = en->client;
     z = sync_client_zone();
     eio = sync_eio_client(c);
-    user.len = 0;
 
-    rec = sync_registry_add(z, c->ops->transport, id, &user, (uintptr_t) c);
+    rec = sync_registry_add(z, c->ops->transport, en->id, &en->user,
+                            (uintptr_t) c);
 
     if (rec == NULL) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "zone \"%V\" is full, client refused", &z->name);
 
         sync_str_set(&code, "broker.unavailable");
-        sync_socketio_refuse(c, &code, 503);
+        sync_socketio_refuse(en, &code, 503);
         return;
     }
 
     c->record = rec;
 
-    if (sync_fanout_enter(c) != SYNC_OK) {
-        sync_registry_remove(z, rec);
-        c->record = NULL;
-
+    if (sync_socketio_enter(c, &en->op.token) != SYNC_OK) {
+        sync_socketio_leave(en);
         sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
         return;
     }
@@ -373,13 +545,15 @@ sync_socketio_admit(sync_client_t *c, const u_char *id)
 
     sync_zone_count(z, SYNC_COUNT_CONNECTS, 1);
 
-    sync_registry_print_id(text, id);
+    sync_registry_print_id(text, en->id);
     text[SYNC_ID_TEXT] = '"';
     text[SYNC_ID_TEXT + 1] = '}';
 
     sync_str_set(&head, "40{\"sid\":\"");
     data.data = text;
     data.len = SYNC_ID_TEXT + 2;
+
+    sync_socketio_leave(en);
 
     sync_eio_client_say(c, &head, &data);
 
@@ -390,11 +564,41 @@ sync_socketio_admit(sync_client_t *c, const u_char *id)
 }
 
 
-static void
-sync_socketio_refuse(sync_client_t *c, sync_str_t *code, ngx_uint_t status)
+/* It is in its rooms before anything it says is heard. */
+
+static ngx_int_t
+sync_socketio_enter(sync_client_t *c, sync_str_t *token)
 {
-    sync_str_t     head, data;
-    sync_writer_t  w;
+    if (sync_fanout_enter(c) != SYNC_OK) {
+        sync_registry_remove(sync_client_zone(), c->record);
+        c->record = NULL;
+
+        return SYNC_ERROR;
+    }
+
+    if (token->len) {
+
+        if (sync_session_attach(c, token) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        sync_session_rejoin(c);
+    }
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code, ngx_uint_t status)
+{
+    sync_str_t      head, data;
+    sync_client_t  *c;
+    sync_writer_t   w;
+
+    c = en->client;
+
+    sync_socketio_leave(en);
 
     sync_zone_count(sync_client_zone(), SYNC_COUNT_REFUSED, 1);
 
@@ -414,6 +618,20 @@ sync_socketio_refuse(sync_client_t *c, sync_str_t *code, ngx_uint_t status)
     sync_reply_str(&data, &w);
 
     sync_eio_client_say(c, &head, &data);
+}
+
+
+static void
+sync_socketio_leave(sync_entrance_t *en)
+{
+    if (en->reading) {
+        sync_session_cancel(&en->op);
+    }
+
+    en->client->unknown = 0;
+
+    ngx_queue_remove(&en->queue);
+    ngx_free(en);
 }
 
 
@@ -708,5 +926,29 @@ sync_socketio_closed(sync_client_t *c)
         eio->opaque = NULL;
     }
 
+    if (c->unknown) {
+        sync_socketio_forget(c);
+    }
+
     sync_connect_closed(c);
+}
+
+
+static void
+sync_socketio_forget(sync_client_t *c)
+{
+    ngx_queue_t      *q;
+    sync_entrance_t  *en;
+
+    for (q = ngx_queue_head(&sync_socketio_entrances);
+         q != ngx_queue_sentinel(&sync_socketio_entrances);
+         q = ngx_queue_next(q))
+    {
+        en = ngx_queue_data(q, sync_entrance_t, queue);
+
+        if (en->client == c) {
+            sync_socketio_leave(en);
+            return;
+        }
+    }
 }
