@@ -44,12 +44,16 @@ typedef struct {
     sync_redis_link_t       *subscribers[SYNC_REDIS_SHARDS_MAX];
     sync_redis_prefix_t      prefixes[SYNC_REDIS_PREFIXES_MAX];
     ngx_uint_t               nprefixes;
+    unsigned                 ready[SYNC_REDIS_SHARDS_MAX];
+
+    const sync_redis_subscriber_t  *subscriber;
 } sync_redis_t;
 
 
 static void sync_redis_hold(ngx_uint_t shard);
 static void sync_redis_let_go(ngx_uint_t shard);
 static ngx_uint_t sync_redis_subscriber_shard(sync_redis_link_t *link);
+static void sync_redis_command_up(sync_redis_link_t *link);
 static void sync_redis_subscriber_up(sync_redis_link_t *link);
 static void sync_redis_subscriber_down(sync_redis_link_t *link);
 static void sync_redis_subscriber_id(redisReply *reply,
@@ -59,8 +63,10 @@ static void sync_redis_subscriber_track(sync_redis_link_t *link,
 static ngx_uint_t sync_redis_covered(ngx_uint_t n);
 static void sync_redis_subscriber_tracks(redisReply *reply,
     sync_redis_error_e error, void *data);
-static void sync_redis_subscriber_subscribed(redisReply *reply,
+static void sync_redis_subscriber_go_on(sync_redis_link_t *link);
+static void sync_redis_subscriber_ready(redisReply *reply,
     sync_redis_error_e error, void *data);
+static void sync_redis_gone(ngx_uint_t shard);
 static void sync_redis_subscriber_push(sync_redis_link_t *link,
     redisReply *reply);
 static void sync_redis_key(redisReply *key);
@@ -69,7 +75,7 @@ static void sync_redis_tell(void);
 
 
 static const sync_redis_link_handler_t  sync_redis_link_handler = {
-    NULL,
+    sync_redis_command_up,
     NULL,
     NULL
 };
@@ -116,6 +122,7 @@ sync_redis_init_worker(sync_zone_t *z, sync_redis_conf_t *conf)
             return SYNC_ERROR;
         }
 
+        *sync_redis_link_data(r->links[i]) = (void *) i;
         r->nshards++;
     }
 
@@ -177,7 +184,7 @@ sync_redis_hold(ngx_uint_t shard)
 
     r = &sync_redis;
 
-    if (shard || r->nprefixes == 0) {
+    if (r->subscriber == NULL && (shard || r->nprefixes == 0)) {
         return;
     }
 
@@ -222,9 +229,7 @@ sync_redis_let_go(ngx_uint_t shard)
 
     r->subscribers[shard] = NULL;
 
-    if (shard == 0 && sync_holder_mine(r->zone, shard)) {
-        r->zone->sh->tracked = 0;
-    }
+    sync_redis_gone(shard);
 
     sync_redis_link_destroy(link);
 
@@ -332,6 +337,75 @@ sync_redis_pending(void)
 }
 
 
+void
+sync_redis_listen(const sync_redis_subscriber_t *subscriber)
+{
+    sync_redis.subscriber = subscriber;
+}
+
+
+ngx_int_t
+sync_redis_subscribe(ngx_uint_t shard, sync_redis_reply_pt handler,
+    void *data, ngx_uint_t argc, const char **argv, const size_t *argvlen)
+{
+    sync_redis_link_t  *link;
+
+    link = sync_redis.subscribers[shard];
+
+    if (link == NULL || !sync_redis_link_ready(link)) {
+        return SYNC_DECLINED;
+    }
+
+    return sync_redis_link_subscribe(link, handler, data, argc, argv,
+                                     argvlen);
+}
+
+
+void
+sync_redis_resubscribe(ngx_uint_t shard, const char *reason)
+{
+    if (sync_redis.subscribers[shard]) {
+        sync_redis_link_drop(sync_redis.subscribers[shard], reason);
+    }
+}
+
+
+ngx_uint_t
+sync_redis_heard(void)
+{
+    ngx_uint_t     i;
+    sync_redis_t  *r;
+
+    r = &sync_redis;
+
+    for (i = 0; r->conf && i < r->nshards; i++) {
+
+        if (!(r->zone->sh->subscribed & 1u << i)
+            || sync_holder_slot(r->zone, i) == -1)
+        {
+            return 0;
+        }
+    }
+
+    return r->conf != NULL;
+}
+
+
+ngx_uint_t
+sync_redis_subscribing(ngx_uint_t shard)
+{
+    return sync_redis.subscribers[shard] != NULL;
+}
+
+
+ngx_uint_t
+sync_redis_subscribed(ngx_uint_t shard)
+{
+    return sync_redis.ready[shard]
+           && sync_holder_mine(sync_redis.zone, shard);
+}
+
+
 static ngx_uint_t
 sync_redis_subscriber_shard(sync_redis_link_t *link)
 {
@@ -340,10 +414,28 @@ sync_redis_subscriber_shard(sync_redis_link_t *link)
 
 
 static void
+sync_redis_command_up(sync_redis_link_t *link)
+{
+    sync_redis_t  *r;
+
+    r = &sync_redis;
+
+    if (r->subscriber) {
+        r->subscriber->connected((ngx_uint_t) *sync_redis_link_data(link));
+    }
+}
+
+
+static void
 sync_redis_subscriber_up(sync_redis_link_t *link)
 {
     static const char    *argv[] = { "CLIENT", "ID" };
     static const size_t   argvlen[] = { 6, 2 };
+
+    if (sync_redis_subscriber_shard(link) || sync_redis.nprefixes == 0) {
+        sync_redis_subscriber_go_on(link);
+        return;
+    }
 
     if (sync_redis_link_command(link, NULL, sync_redis_subscriber_id, link, 2,
                                 argv, argvlen)
@@ -421,12 +513,38 @@ sync_redis_subscriber_track(sync_redis_link_t *link, redisReply *id)
         argv[1] = (char *) sync_redis_invalidate.data;
         argvlen[1] = sync_redis_invalidate.len;
 
-        rc = sync_redis_link_command(link, NULL,
-                                     sync_redis_subscriber_subscribed, link,
-                                     2, argv, argvlen);
+        rc = sync_redis_link_subscribe(link, NULL, NULL, 2, argv, argvlen);
     }
 
     if (rc != SYNC_OK) {
+        sync_redis_link_drop(link, "no memory");
+        return;
+    }
+
+    sync_redis_subscriber_go_on(link);
+}
+
+
+/* The last answer says that all that was asked for before is there. */
+
+static void
+sync_redis_subscriber_go_on(sync_redis_link_t *link)
+{
+    sync_redis_t  *r;
+
+    static const char    *argv[] = { "PING" };
+    static const size_t   argvlen[] = { 4 };
+
+    r = &sync_redis;
+
+    if (r->subscriber) {
+        r->subscriber->up(sync_redis_subscriber_shard(link));
+    }
+
+    if (sync_redis_link_command(link, NULL, sync_redis_subscriber_ready,
+                                link, 1, argv, argvlen)
+        != SYNC_OK)
+    {
         sync_redis_link_drop(link, "no memory");
     }
 }
@@ -476,68 +594,101 @@ sync_redis_subscriber_tracks(redisReply *reply, sync_redis_error_e error,
 
 
 static void
-sync_redis_subscriber_subscribed(redisReply *reply, sync_redis_error_e error,
+sync_redis_subscriber_ready(redisReply *reply, sync_redis_error_e error,
     void *data)
 {
     sync_redis_link_t  *link = data;
 
+    ngx_uint_t     shard;
     sync_redis_t  *r;
 
     if (error == SYNC_REDIS_LOST || error == SYNC_REDIS_UNSENT) {
         return;
     }
 
-    if (error != SYNC_REDIS_OK || reply->type != REDIS_REPLY_ARRAY) {
+    if (error != SYNC_REDIS_OK || reply->type == REDIS_REPLY_ERROR) {
         sync_redis_link_drop(link, "SUBSCRIBE failed");
         return;
     }
 
     r = &sync_redis;
+    shard = sync_redis_subscriber_shard(link);
 
-    if (sync_holder_confirm(r->zone, 0) != SYNC_OK) {
+    if (sync_holder_confirm(r->zone, shard) != SYNC_OK) {
         /* another one was faster; the next tick lets go */
         return;
     }
 
-    r->zone->sh->tracked = 1;
+    r->ready[shard] = 1;
+    r->zone->sh->subscribed |= 1u << shard;
 
-    sync_redis_any_key();
+    if (shard == 0 && r->nprefixes) {
+        r->zone->sh->tracked = 1;
+        sync_redis_any_key();
+    }
+
+    if (r->subscriber) {
+        r->subscriber->ready(shard);
+    }
 }
 
 
 static void
 sync_redis_subscriber_down(sync_redis_link_t *link)
 {
+    sync_redis_gone(sync_redis_subscriber_shard(link));
+}
+
+
+static void
+sync_redis_gone(ngx_uint_t shard)
+{
+    ngx_uint_t     mine;
     sync_redis_t  *r;
 
     r = &sync_redis;
+    mine = sync_holder_mine(r->zone, shard);
 
-    if (sync_redis_subscriber_shard(link) == 0
-        && sync_holder_mine(r->zone, 0))
-    {
-        r->zone->sh->tracked = 0;
+    r->ready[shard] = 0;
 
-        sync_redis_any_key();
+    if (mine) {
+        r->zone->sh->subscribed &= ~(1u << shard);
+
+        if (shard == 0 && r->nprefixes) {
+            r->zone->sh->tracked = 0;
+            sync_redis_any_key();
+        }
+    }
+
+    if (r->subscriber) {
+        r->subscriber->down(shard);
     }
 }
 
 
-/* ["message","__redis__:invalidate",[key,...]], or null for all keys. */
+/*
+ * ["message",channel,payload] or ["pmessage",pattern,channel,payload]; what
+ * Redis tells of keys is an array of them, or null for all.
+ */
 
 static void
 sync_redis_subscriber_push(sync_redis_link_t *link, redisReply *reply)
 {
-    size_t        i;
-    redisReply   *channel, *payload;
-    sync_str_t    name;
+    size_t         i;
+    ngx_uint_t     shard;
+    redisReply    *channel, *payload;
+    sync_str_t     name, text;
+    sync_redis_t  *r;
 
-    if (!sync_holder_mine(sync_redis.zone, sync_redis_subscriber_shard(link)))
-    {
+    r = &sync_redis;
+    shard = sync_redis_subscriber_shard(link);
+
+    if (!sync_holder_mine(r->zone, shard)) {
         return;
     }
 
-    channel = reply->element[1];
-    payload = reply->element[2];
+    channel = reply->element[reply->elements - 2];
+    payload = reply->element[reply->elements - 1];
 
     if (channel->type != REDIS_REPLY_STRING) {
         return;
@@ -546,17 +697,25 @@ sync_redis_subscriber_push(sync_redis_link_t *link, redisReply *reply)
     name.data = (u_char *) channel->str;
     name.len = channel->len;
 
-    if (!sync_str_eq(&name, &sync_redis_invalidate)) {
+    if (sync_str_eq(&name, &sync_redis_invalidate)) {
+
+        if (payload->type != REDIS_REPLY_ARRAY) {
+            sync_redis_any_key();
+            return;
+        }
+
+        for (i = 0; i < payload->elements; i++) {
+            sync_redis_key(payload->element[i]);
+        }
+
         return;
     }
 
-    if (payload->type != REDIS_REPLY_ARRAY) {
-        sync_redis_any_key();
-        return;
-    }
+    if (payload->type == REDIS_REPLY_STRING && r->subscriber) {
+        text.data = (u_char *) payload->str;
+        text.len = payload->len;
 
-    for (i = 0; i < payload->elements; i++) {
-        sync_redis_key(payload->element[i]);
+        r->subscriber->message(shard, &name, &text);
     }
 }
 

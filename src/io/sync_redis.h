@@ -78,6 +78,50 @@ ngx_int_t sync_redis_track(sync_str_t *prefix, sync_redis_key_pt handler,
  */
 ngx_uint_t sync_redis_tracked(void);
 
+
+/* What a subscriber hears.  All are called in the worker that holds it. */
+
+typedef struct {
+
+    /* the link is there: subscribe to everything, by the function below */
+    void  (*up)(ngx_uint_t shard);
+
+    /* all that is subscribed: from here on nothing is missed */
+    void  (*ready)(ngx_uint_t shard);
+
+    /* the link is lost, or another worker's */
+    void  (*down)(ngx_uint_t shard);
+
+    void  (*message)(ngx_uint_t shard, sync_str_t *channel,
+        sync_str_t *payload);
+
+    /* in every worker: its command link is there */
+    void  (*connected)(ngx_uint_t shard);
+} sync_redis_subscriber_t;
+
+
+/* For init_worker functions; one for all. */
+void sync_redis_listen(const sync_redis_subscriber_t *subscriber);
+
+/*
+ * SUBSCRIBE, PSUBSCRIBE and so on, on the subscriber link of a shard, if this
+ * worker has it; otherwise SYNC_DECLINED.  See sync_redis_link_subscribe().
+ */
+ngx_int_t sync_redis_subscribe(ngx_uint_t shard, sync_redis_reply_pt handler,
+    void *data, ngx_uint_t argc, const char **argv, const size_t *argvlen);
+
+/* Drops the subscriber link of this worker; it comes again. */
+void sync_redis_resubscribe(ngx_uint_t shard, const char *reason);
+
+/* Whether some worker of the host hears every shard now. */
+ngx_uint_t sync_redis_heard(void);
+
+/* Whether this worker has the shard's subscriber link, or is about to. */
+ngx_uint_t sync_redis_subscribing(ngx_uint_t shard);
+
+/* Whether this worker holds the shard's subscriber, and it is ready. */
+ngx_uint_t sync_redis_subscribed(ngx_uint_t shard);
+
 /* Calls of this worker that wait for their answer. */
 ngx_uint_t sync_redis_pending(void);
 

@@ -53,6 +53,7 @@ struct sync_redis_call_s {
     uint64_t                          begin;    /* bytes sent before it */
     ngx_msec_t                        time;     /* when it came */
     uint32_t                          size;     /* bytes */
+    uint32_t                          replies;  /* that are to come */
     sync_redis_error_e                error;
 };
 
@@ -242,6 +243,7 @@ sync_redis_link_command(sync_redis_link_t *link, sync_redis_call_t **handle,
     call->begin = link->queued;
     call->time = ngx_current_msec;
     call->size = (uint32_t) size;
+    call->replies = 1;
     call->error = SYNC_REDIS_OK;
 
     ngx_queue_insert_tail(&link->calls, &call->queue);
@@ -268,6 +270,24 @@ sync_redis_link_command(sync_redis_link_t *link, sync_redis_call_t **handle,
     }
 
     return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_redis_link_subscribe(sync_redis_link_t *link,
+    sync_redis_reply_pt handler, void *data, ngx_uint_t argc,
+    const char **argv, const size_t *argvlen)
+{
+    ngx_int_t           rc;
+    sync_redis_call_t  *call;
+
+    rc = sync_redis_link_command(link, &call, handler, data, argc, argv,
+                                 argvlen);
+    if (rc == SYNC_OK) {
+        call->replies = (uint32_t) argc - 1;
+    }
+
+    return rc;
 }
 
 
@@ -780,6 +800,12 @@ sync_redis_link_answer(sync_redis_link_t *link, redisReply *reply)
 
     q = ngx_queue_head(&link->calls);
     call = ngx_queue_data(q, sync_redis_call_t, queue);
+
+    /* an error is the only answer */
+
+    if (reply->type != REDIS_REPLY_ERROR && --call->replies) {
+        return;
+    }
 
     ngx_queue_remove(q);
 

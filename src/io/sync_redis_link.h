@@ -100,6 +100,14 @@ ngx_int_t sync_redis_link_command(sync_redis_link_t *link,
     sync_redis_call_t **call, sync_redis_reply_pt handler, void *data,
     ngx_uint_t argc, const char **argv, const size_t *argvlen);
 
+/*
+ * The same for SUBSCRIBE and its kin, which Redis answers once for each
+ * channel: the handler is called with the last answer.
+ */
+ngx_int_t sync_redis_link_subscribe(sync_redis_link_t *link,
+    sync_redis_reply_pt handler, void *data, ngx_uint_t argc,
+    const char **argv, const size_t *argvlen);
+
 /* The handler will not be called; the command may still be done. */
 void sync_redis_link_cancel(sync_redis_call_t *call);
 

@@ -59,6 +59,8 @@ typedef struct {
     ngx_uint_t                redis_expected;
     ngx_uint_t                redis_pending;    /* commands */
     ngx_uint_t                redis_tracked;
+    ngx_uint_t                redis_subscribed; /* all shards */
+    ngx_uint_t                redis_degraded;
     ngx_uint_t                nworkers;
     ngx_http_sync_worker_t   *workers;
 } ngx_http_sync_status_t;
@@ -245,7 +247,21 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
       "Acknowledgements that nobody waited for." },
 
     { SYNC_COUNT_ACKS_DROPPED, "acksDropped", "sync_acks_dropped_total",
-      "Acknowledgements that there was no room for." }
+      "Acknowledgements that there was no room for." },
+
+    { SYNC_COUNT_CLUSTER_SENT, "clusterSent", "sync_cluster_sent_total",
+      "Messages sent to other hosts." },
+
+    { SYNC_COUNT_CLUSTER_UNSENT, "clusterUnsent",
+      "sync_cluster_unsent_total",
+      "Messages not sent to other hosts, as Redis was away." },
+
+    { SYNC_COUNT_CLUSTER_RECEIVED, "clusterReceived",
+      "sync_cluster_received_total", "Messages of other hosts." },
+
+    { SYNC_COUNT_CLUSTER_INVALID, "clusterInvalid",
+      "sync_cluster_invalid_total",
+      "Messages of other hosts that do not parse." }
 };
 
 
@@ -289,7 +305,13 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
       offsetof(ngx_http_sync_status_t, redis_pending) },
 
     { "sync_redis_tracked", "Whether changes of keys are heard of.",
-      offsetof(ngx_http_sync_status_t, redis_tracked) }
+      offsetof(ngx_http_sync_status_t, redis_tracked) },
+
+    { "sync_redis_subscribed", "Whether other hosts are heard of.",
+      offsetof(ngx_http_sync_status_t, redis_subscribed) },
+
+    { "sync_redis_degraded", "Whether some of Redis is missing.",
+      offsetof(ngx_http_sync_status_t, redis_degraded) }
 };
 
 
@@ -468,6 +490,10 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
 
     st->redis_expected = st->nworkers * st->redis_shards;
     st->redis_tracked = sync_redis_tracked();
+    st->redis_subscribed = sync_redis_heard();
+    st->redis_degraded = st->redis_shards
+                         && (!st->redis_subscribed
+                             || st->redis_connected < st->redis_expected);
 
     sync_zone_counters(z, st->counters);
 
@@ -490,7 +516,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
 
     json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I},"
-                     " s:{s:I, s:I, s:I, s:I, s:b}, s:o, s:o}",
+                     " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b}, s:o, s:o}",
                      "version", NGX_HTTP_SYNC_VERSION,
                      "timestamp", (json_int_t) tp->sec * 1000 + tp->msec,
                      "clients", (json_int_t) st->clients,
@@ -514,6 +540,8 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                          "expected", (json_int_t) st->redis_expected,
                          "pending", (json_int_t) st->redis_pending,
                          "tracked", (int) st->redis_tracked,
+                         "subscribed", (int) st->redis_subscribed,
+                         "degraded", (int) st->redis_degraded,
                      "workers", ngx_http_sync_status_workers(st),
                      "counters", ngx_http_sync_status_counters(st));
     if (json == NULL) {

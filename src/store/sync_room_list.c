@@ -195,7 +195,13 @@ sync_room_page(sync_zone_t *z, sync_str_t *prefix, uint32_t *bucket,
 static ngx_uint_t
 sync_room_begins(sync_room_t *room, sync_str_t *prefix)
 {
-    return !sync_room_is_private(room)
+    ngx_uint_t  private;
+
+    /* a secret name is listed only to who asks for secret ones */
+
+    private = (prefix->len && sync_name_is_private(prefix));
+
+    return private == sync_room_is_private(room)
            && room->len >= prefix->len
            && ngx_memcmp(room->name, prefix->data, prefix->len) == 0;
 }

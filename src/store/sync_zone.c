@@ -74,6 +74,7 @@ sync_zone_create(sync_zone_t *z)
     size_t           size, tables;
     u_char          *p;
     uint32_t         n;
+    uint64_t         key[2];
     ngx_uint_t       i;
     sync_zone_sh_t  *sh;
 
@@ -118,6 +119,8 @@ sync_zone_create(sync_zone_t *z)
 
     ngx_queue_init(&sh->idle);
     sync_zone_make_key(sh->key);
+    sync_zone_make_key(key);
+    sh->id = key[0] | 1;
 
     if (sync_heap_init(&sh->heap, p + tables, p + size) != SYNC_OK) {
         ngx_slab_free(z->shpool, p);

@@ -127,6 +127,10 @@ typedef enum {
     SYNC_COUNT_ACKS,                /* acknowledgements that were waited for */
     SYNC_COUNT_ACKS_LATE,           /* that nobody waits for */
     SYNC_COUNT_ACKS_DROPPED,        /* not kept: too much, the zone is full */
+    SYNC_COUNT_CLUSTER_SENT,        /* messages to other hosts */
+    SYNC_COUNT_CLUSTER_UNSENT,      /* those that Redis did not get */
+    SYNC_COUNT_CLUSTER_RECEIVED,    /* messages of other hosts */
+    SYNC_COUNT_CLUSTER_INVALID,     /* those that do not parse */
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -214,6 +218,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
 
     sync_holder_t        holders[SYNC_HOLDERS_MAX];
     uint32_t             tracked;       /* changed keys are heard of */
+    uint32_t             subscribed;    /* bits: shards that are heard of */
+    uint64_t             id;            /* of the host, for others */
 
     sync_heap_t          heap;
 

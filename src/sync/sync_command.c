@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_command.h>
 #include <sync_eio_client.h>
+#include <sync_cluster.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
 #include <sync_publish.h>
@@ -68,7 +69,7 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 
     rc = sync_registry_info(main->zone, id, &info);
 
-    if (rc != SYNC_OK) {
+    if (rc != SYNC_OK && !sync_cluster_enabled()) {
         return rc;
     }
 
@@ -95,6 +96,10 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
     json.data = buf;
     json.len = w.len;
 
+    if (rc != SYNC_OK) {
+        return sync_cluster_order(&json);
+    }
+
     return sync_publish_command(main, &json);
 }
 
@@ -102,9 +107,10 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 void
 sync_command_obey(sync_entry_t *e)
 {
-    sync_str_t      text;
-    sync_json_t     command;
+    sync_str_t      text, room;
+    sync_json_t     command, v;
     sync_client_t  *c;
+    u_char          buf[SYNC_NAME_MAX];
 
     if (e->kind == SYNC_ENTRY_CLIENT) {
         sync_command_say(e);
@@ -115,6 +121,15 @@ sync_command_obey(sync_entry_t *e)
     text.len = e->len;
 
     if (sync_json_parse(&command, &text, NULL) != SYNC_OK) {
+        return;
+    }
+
+    if (sync_json_get(&v, &command, "topic") == SYNC_OK) {
+
+        if (sync_json_string(&room, &v, buf, SYNC_NAME_MAX) == SYNC_OK) {
+            sync_cluster_obey(&room);
+        }
+
         return;
     }
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_audience.h>
+#include <sync_cluster.h>
 #include <sync_deliver.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
@@ -166,6 +167,10 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
 
     if (j.member->start > a->late) {
         a->late = j.member->start;
+    }
+
+    if (a->n == 1) {
+        sync_cluster_joined(name);
     }
 
     if (!sync_name_is_private(name)) {

@@ -10,6 +10,7 @@
 #include <sync_process.h>
 #include <sync_collect.h>
 #include <sync_client.h>
+#include <sync_cluster.h>
 #include <sync_command.h>
 #include <sync_fanout.h>
 #include <sync_hook.h>
@@ -106,6 +107,8 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     if (sync_redis_init_worker(w->zone, main->redis) != SYNC_OK) {
         return SYNC_ERROR;
     }
+
+    sync_cluster_init_worker(main);
 
     sync_process_claim();
 
@@ -212,6 +215,7 @@ sync_process_tick(void)
 
     sync_redis_tick();
     sync_session_tick(sync_process.main);
+    sync_cluster_tick();
 
     /* in case that a wake was lost */
 

@@ -8,11 +8,14 @@
 #include <ngx_core.h>
 #include <sync_publish.h>
 #include <sync_session_store.h>
+#include <sync_cluster.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
 
 static void sync_publish_message(sync_message_t *m, sync_saying_t *s);
+static ngx_int_t sync_publish_everywhere(sync_main_settings_t *main,
+    sync_message_t *m, sync_said_t *said);
 static ngx_int_t sync_publish_announce(sync_main_settings_t *main,
     sync_message_t *m, sync_said_t *said);
 
@@ -32,7 +35,7 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
         m.kind = SYNC_ENTRY_PATTERN;
         m.subject = *room;
 
-        rc = sync_publish_announce(main, &m, said);
+        rc = sync_publish_everywhere(main, &m, said);
         said->receivers = SYNC_PUBLISH_UNCOUNTED;
 
         return rc;
@@ -41,6 +44,13 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     rule = sync_settings_rule(main, room);
 
     rc = sync_room_publish(main->zone, room, to, &rule->room, &m, &p);
+
+    if ((rc == SYNC_OK || rc == SYNC_DECLINED) && rule->room.history == 0
+        && sync_cluster_enabled()
+        && sync_cluster_send_room(room, &m) == SYNC_OK)
+    {
+        rc = SYNC_OK;
+    }
 
     if (rc != SYNC_OK) {
         return rc;
@@ -69,7 +79,7 @@ sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
     m.kind = SYNC_ENTRY_ALL;
     sync_str_set(&m.subject, "*");
 
-    rc = sync_publish_announce(main, &m, said);
+    rc = sync_publish_everywhere(main, &m, said);
     said->receivers = main->zone->sh->nclients;
 
     return rc;
@@ -87,7 +97,7 @@ sync_publish_client(sync_main_settings_t *main, const u_char *id,
 
     rc = sync_registry_info(main->zone, id, &info);
 
-    if (rc != SYNC_OK) {
+    if (rc != SYNC_OK && !sync_cluster_enabled()) {
         return rc;
     }
 
@@ -96,6 +106,10 @@ sync_publish_client(sync_main_settings_t *main, const u_char *id,
     m.kind = SYNC_ENTRY_CLIENT;
     m.subject.data = (u_char *) id;
     m.subject.len = SYNC_ID_LEN;
+
+    if (rc != SYNC_OK) {
+        return sync_cluster_send_all(&m);
+    }
 
     return sync_publish_announce(main, &m, &said);
 }
@@ -166,6 +180,27 @@ sync_publish_message(sync_message_t *m, sync_saying_t *s)
     m->extra = s->extra;
     m->time = (uint64_t) tp->sec * 1000 + tp->msec;
     m->nonce = (uint32_t) ngx_random();
+}
+
+
+/* To the workers of this host, and to those of others. */
+
+static ngx_int_t
+sync_publish_everywhere(sync_main_settings_t *main, sync_message_t *m,
+    sync_said_t *said)
+{
+    ngx_int_t  rc;
+
+    rc = sync_publish_announce(main, m, said);
+
+    if (rc == SYNC_OK && sync_cluster_enabled()) {
+
+        /* what Redis does not get is counted, and heard here all the same */
+
+        (void) sync_cluster_send_all(m);
+    }
+
+    return rc;
 }
 
 

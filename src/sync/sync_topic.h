@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _SYNC_TOPIC_H_INCLUDED_
+#define _SYNC_TOPIC_H_INCLUDED_
+
+
+#include <sync_settings.h>
+
+
+/*
+ * What this host is subscribed to: in the worker that holds the subscriber of
+ * a shard, a topic for each room with members on this host.
+ *
+ *     wanted --SUBSCRIBE--> asked --(answer)--> subscribed
+ *        ^                                          |
+ *        `------------ the link is lost ------------'
+ *
+ * A topic is made by the first join that a worker tells of, and goes a while
+ * after the last member, by a look at some of them each second.  All rooms of
+ * the zone are looked at, too, when a subscriber comes up, and then a few each
+ * second: so what was never told heals.
+ */
+
+
+typedef struct sync_topic_s  sync_topic_t;
+
+
+void sync_topic_init_worker(sync_main_settings_t *main);
+
+/* The room has members.  Nothing happens if another worker subscribes. */
+void sync_topic_add(sync_str_t *room);
+
+/* The room whose channel this is, if it is a topic; or NULL. */
+sync_topic_t *sync_topic_lookup(sync_str_t *room);
+
+/* The same by what stands in a channel for a name that is a secret. */
+sync_topic_t *sync_topic_lookup_secret(sync_str_t *digest);
+
+void sync_topic_name(sync_topic_t *topic, sync_str_t *room);
+
+/* Subscribes to what there is of a shard; forgets all of it. */
+void sync_topic_up(ngx_uint_t shard);
+void sync_topic_down(ngx_uint_t shard);
+
+/* Each second. */
+void sync_topic_tick(void);
+
+/*
+ * Writes the channel of a room, which is not a pattern, to buf of
+ * SYNC_TOPIC_CHANNEL_MAX bytes.
+ */
+void sync_topic_channel(sync_str_t *room, sync_str_t *channel, u_char *buf);
+
+
+/* prefix ":r:" and a name, each byte of it escaped */
+#define SYNC_TOPIC_CHANNEL_MAX  (64 + 3 + 2 * SYNC_NAME_MAX)
+
+
+#endif /* _SYNC_TOPIC_H_INCLUDED_ */
