@@ -47,6 +47,7 @@ my $events = '"server", "api", "connect", "join", "leave", "client", '
 	. '"disconnect", "connected", "joined", "left", or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
+my $rates = '"route=60r/m", "ip=100r/m"';
 my $sources = '"cookie:name", "header:name", "query:name", or '
 	. '"auth:name"';
 my $times = 'two times from 50ms to 1d: the interval and the '
@@ -109,6 +110,14 @@ my @bad = (
 
 	[ 'sync_routes ""',                '', 'a file or "off"' ],
 
+	[ 'sync_rate on',                  'on', $rates ],
+	[ 'sync_rate off ip=1r/s',         'off', $rates ],
+	[ 'sync_rate route=60',            'route=60', $rates ],
+	[ 'sync_rate route=r/m',           'route=r/m', $rates ],
+	[ 'sync_rate ip=0r/m',             'ip=0r/m', $rates ],
+	[ 'sync_rate ip=5r/h',             'ip=5r/h', $rates ],
+	[ 'sync_rate ip=1r/s ip=2r/s',     'ip=2r/s', $rates ],
+
 	[ 'sync_receiver all',             'all', '"member" or "any"' ],
 	[ 'sync_receiver any on',          'on', '"all=on" or "all=off"' ],
 	[ 'sync_receiver any all=yes',     'all=yes', '"all=on" or "all=off"' ],
@@ -165,6 +174,7 @@ my @twice = (
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
 	'sync_token cookie:a', 'sync_routes off',
+	'sync_rate off',
 );
 
 my @wrong = (
@@ -201,6 +211,7 @@ EOC
     sync_allow_origin *;
     sync_receiver any all=on;
     sync_session off;
+    sync_rate route=1r/s ip=100000000r/m;
     sync_token cookie:a header:Authorization query:b auth:c;
     sync_ping 50ms 1d;
     sync_max_message 1;

@@ -11,6 +11,13 @@
 /* Directives of what stands between a request and the app. */
 
 
+#define NGX_HTTP_SYNC_RATE_MAX  100000000       /* in a window */
+
+
+static ngx_int_t ngx_http_sync_rate_parse(sync_rate_limit_t *limit,
+    ngx_str_t *value);
+
+
 char *
 ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -84,4 +91,89 @@ ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     smcf->hooks = 1;
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_sync_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sync_loc_conf_t  *slcf = conf;
+
+    ngx_str_t          *value, s;
+    ngx_uint_t          i;
+    sync_settings_t    *st;
+    sync_rate_limit_t  *limit;
+
+    st = &slcf->settings;
+
+    if (st->rate_route.n != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    st->rate_route.n = 0;
+    st->rate_ip.n = 0;
+
+    if (cf->args->nelts == 2 && ngx_http_sync_is(&value[1], "off")) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_sync_starts(&value[i], "route=", &s)) {
+            limit = &st->rate_route;
+
+        } else if (ngx_http_sync_starts(&value[i], "ip=", &s)) {
+            limit = &st->rate_ip;
+
+        } else {
+            limit = NULL;
+        }
+
+        if (limit == NULL || limit->n
+            || ngx_http_sync_rate_parse(limit, &s) != NGX_OK)
+        {
+            return ngx_http_sync_invalid(cf, cmd, &value[i],
+                                         "\"route=60r/m\", \"ip=100r/m\", "
+                                         "each once, with \"r/s\" or "
+                                         "\"r/m\", or \"off\"");
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_sync_rate_parse(sync_rate_limit_t *limit, ngx_str_t *value)
+{
+    u_char     *p;
+    ngx_int_t   n;
+
+    if (value->len < 4) {
+        return NGX_ERROR;
+    }
+
+    p = value->data + value->len - 3;
+
+    if (ngx_strncmp(p, "r/s", 3) == 0) {
+        limit->window = 1000;
+
+    } else if (ngx_strncmp(p, "r/m", 3) == 0) {
+        limit->window = 60000;
+
+    } else {
+        return NGX_ERROR;
+    }
+
+    n = ngx_atoi(value->data, value->len - 3);
+
+    if (n < 1 || n > NGX_HTTP_SYNC_RATE_MAX) {
+        return NGX_ERROR;
+    }
+
+    limit->n = n;
+
+    return NGX_OK;
 }

@@ -286,6 +286,7 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
     slcf->settings.client.level = NGX_CONF_UNSET;
     slcf->settings.client.min = NGX_CONF_UNSET_SIZE;
     slcf->settings.manifest = NGX_CONF_UNSET_PTR;
+    slcf->settings.rate_route.n = NGX_CONF_UNSET_UINT;
     slcf->settings.receiver_any = NGX_CONF_UNSET;
     slcf->settings.receiver_all = NGX_CONF_UNSET;
     slcf->settings.max_rooms = NGX_CONF_UNSET_UINT;
@@ -320,6 +321,16 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(s->client.level, ps->client.level, 6);
     ngx_conf_merge_size_value(s->client.min, ps->client.min, 256);
     ngx_conf_merge_ptr_value(s->manifest, ps->manifest, NULL);
+
+    if (s->rate_route.n == NGX_CONF_UNSET_UINT) {
+        s->rate_route = ps->rate_route;
+        s->rate_ip = ps->rate_ip;
+    }
+
+    if (s->rate_route.n == NGX_CONF_UNSET_UINT) {
+        s->rate_route.n = 0;
+    }
+
     ngx_conf_merge_value(s->receiver_any, ps->receiver_any, 0);
     ngx_conf_merge_value(s->receiver_all, ps->receiver_all, 0);
     ngx_conf_merge_uint_value(s->max_rooms, ps->max_rooms, 50);

@@ -157,6 +157,7 @@ ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
 
 /* Setters of what stands before the app. */
 char *ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_sync_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
 extern ngx_command_t  ngx_http_sync_commands[];

@@ -219,6 +219,12 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_REAPED, "reaped", "sync_reaped_total",
       "Dead workers cleaned up after." },
 
+    { SYNC_COUNT_RATE_LIMITED, "rateLimited", "sync_rate_limited_total",
+      "Requests above a rate." },
+
+    { SYNC_COUNT_RATE_EVICTED, "rateEvicted", "sync_rate_evicted_total",
+      "Counts of rates forgotten, as the zone had no room for them." },
+
     { SYNC_COUNT_DRAINED, "drained", "sync_drained_total",
       "Clients let go by a reload or stop." },
 

@@ -23,6 +23,7 @@
  *                                   +-- sids[]      hash, sync_sid.h
  *                                   +-- sessions[]  hash, and of their
  *                                   +-- users[]     users, sync_session_store.h
+ *                                   +-- rates[]     windows, sync_rate.h
  *                                   +-- host        the room of this host
  *                                   `-- heap        memory, sync_heap.h
  *
@@ -46,7 +47,8 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  5            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  6            /* of the layout of what is in it */
+#define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
 
@@ -60,6 +62,7 @@ typedef struct sync_member_s     sync_member_t;
 typedef struct sync_record_s     sync_record_t;
 typedef struct sync_chunk_s      sync_chunk_t;
 typedef struct sync_ids_s        sync_ids_t;
+typedef struct sync_rate_s       sync_rate_t;
 typedef struct sync_sid_s        sync_sid_t;
 typedef struct sync_sid_node_s   sync_sid_node_t;
 typedef struct sync_session_s    sync_session_t;
@@ -117,6 +120,8 @@ typedef enum {
     SYNC_COUNT_REPLAYED,            /* messages to who missed them */
     SYNC_COUNT_GAPS,                /* members told that they missed some */
     SYNC_COUNT_REAPED,              /* slots of dead workers */
+    SYNC_COUNT_RATE_LIMITED,        /* requests above a rate */
+    SYNC_COUNT_RATE_EVICTED,        /* counts forgotten to make room */
     SYNC_COUNT_DRAINED,             /* clients let go by a reload or stop */
     SYNC_COUNT_REDIS_COMMANDS,
     SYNC_COUNT_REDIS_ERRORS,        /* answers that are errors */
@@ -167,6 +172,22 @@ typedef struct {                        /* in the zone, SYNC_HOLDERS_MAX */
 
 
 /*
+ * A window and what was counted in it, see sync_rate.h: SYNC_RATE_SET of them
+ * are a set.  A holder of the lock that dies leaves it free, or with a hit
+ * less: there is nothing to mend.
+ */
+
+struct sync_rate_s {                    /* in the zone, 32 bytes */
+    uint64_t             key;
+    uint64_t             end;           /* ms, 0: free */
+    uint32_t             count;         /* on this host */
+    uint32_t             others;        /* on other hosts, as far as known */
+    uint32_t             told;          /* of count, what they know of */
+    uint32_t             unused;
+};
+
+
+/*
  * What the holder of the lock is changing; all zero when it changes nothing.
  * Whatever a field points to is not freed before the field is cleared.
  */
@@ -195,6 +216,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_sid_t         **sids;
     sync_session_t     **sessions;
     sync_session_t     **users;
+    uint32_t             rate_mask;     /* sets of rates - 1 */
+    sync_rate_t         *rates;         /* sync_rate.h */
     uint64_t             key[2];        /* of sync_zone_hash() */
     ngx_uint_t           nrooms;
     ngx_uint_t           nclients;

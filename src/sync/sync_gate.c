@@ -14,8 +14,20 @@
 
 #define SYNC_GATE_PARAMS_MAX  4096
 
+/* bytes of a user's id, a route's name and what is around them */
+
+#define SYNC_GATE_ID_MAX      256
+#define SYNC_GATE_KEY_MAX     1024
+
+/* of a route's own rate, ms */
+
+#define SYNC_GATE_WINDOW      60000
+
 
 static ngx_uint_t sync_gate_has_user(sync_json_t *session);
+static ngx_int_t sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e,
+    const char *scope, sync_str_t *id, sync_str_t *what,
+    sync_rate_limit_t *limit);
 static ngx_int_t sync_gate_refuse(sync_reply_error_t *e, const char *code,
     ngx_uint_t status);
 static void sync_gate_param(sync_reply_error_t *e, const char *key,
@@ -119,10 +131,121 @@ sync_gate_has_user(sync_json_t *session)
 }
 
 
+/* Fixed windows, in the zone; what is refused is counted as well. */
+
 ngx_int_t
 sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e)
 {
-    return SYNC_OK;
+    sync_str_t          id;
+    sync_json_t         session, v;
+    sync_rate_limit_t   limit;
+    u_char              buf[SYNC_GATE_ID_MAX];
+
+    limit = g->settings->rate_route;
+
+    if (g->route->rate != SYNC_ROUTE_RATE_UNSET) {
+        limit.n = g->route->rate;
+        limit.window = SYNC_GATE_WINDOW;
+    }
+
+    if (limit.n == 0) {
+        return sync_gate_ip(g, e);
+    }
+
+    if (sync_filter_value(&session, &g->session) == SYNC_OK
+        && sync_json_get(&v, &session, "id") == SYNC_OK
+        && !sync_condition_falsy(&v))
+    {
+        if (sync_json_string(&id, &v, buf, sizeof(buf)) != SYNC_OK) {
+
+            /* a number, or longer than anybody reads: as it stands */
+
+            id = v.raw;
+        }
+
+        if (sync_gate_hit(g, e, "user:", &id, &g->full, &limit) != SYNC_OK) {
+            return SYNC_DECLINED;
+        }
+
+        return sync_gate_ip(g, e);
+    }
+
+    if (sync_gate_hit(g, e, "ip:", &g->ip, &g->full, &limit) != SYNC_OK) {
+        return SYNC_DECLINED;
+    }
+
+    return sync_gate_ip(g, e);
+}
+
+
+ngx_int_t
+sync_gate_ip(sync_gate_t *g, sync_reply_error_t *e)
+{
+    static sync_str_t  all = sync_string("all");
+
+    if (g->settings->rate_ip.n == 0) {
+        return SYNC_OK;
+    }
+
+    return sync_gate_hit(g, e, "ip:", &g->ip, &all, &g->settings->rate_ip);
+}
+
+
+static ngx_int_t
+sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e, const char *scope,
+    sync_str_t *id, sync_str_t *what, sync_rate_limit_t *limit)
+{
+    u_char         *p;
+    uint64_t        key;
+    ngx_msec_t      left;
+    sync_str_t      text;
+    sync_writer_t   w;
+    sync_zone_t    *z;
+    u_char          buf[SYNC_GATE_KEY_MAX], n[NGX_INT_T_LEN];
+
+    z = g->settings->main->zone;
+
+    /* user:u1:sync:sync/board/moveCard/v1 */
+
+    sync_writer_init(&w, buf, sizeof(buf));
+
+    sync_write(&w, (u_char *) scope, ngx_strlen(scope));
+
+    if (id->len <= SYNC_GATE_ID_MAX) {
+        sync_write_str(&w, id);
+
+    } else {
+        key = sync_rate_key(z, id->data, id->len);
+        p = ngx_sprintf(n, "%016xL", key);
+        sync_write(&w, n, p - n);
+    }
+
+    if (g->api) {
+        sync_write_literal(&w, ":api:");
+
+    } else {
+        sync_write_literal(&w, ":sync:");
+    }
+
+    sync_write_str(&w, what);
+
+    key = sync_rate_key(z, buf, ngx_min(w.len, sizeof(buf)));
+
+    if (sync_rate_hit(z, key, limit, ngx_current_msec, &left) == SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    sync_zone_count(z, SYNC_COUNT_RATE_LIMITED, 1);
+
+    (void) sync_gate_refuse(e, g->api ? "api.rateLimitExceeded"
+                                      : "sync.rateLimitExceeded", 429);
+
+    text.data = n;
+    text.len = ngx_sprintf(n, "%ui", (ngx_uint_t) (left + 999) / 1000) - n;
+
+    sync_gate_param(e, "seconds", &text);
+
+    return SYNC_DECLINED;
 }
 
 
@@ -144,6 +267,16 @@ sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip)
 
     g->ip.data = ip;
     g->ip.len = sync_client_address(c, ip);
+
+    /* an IPv4 address is one, however the client came */
+
+    if (g->ip.len > sizeof("::ffff:") - 1
+        && ngx_memcmp(ip, "::ffff:", sizeof("::ffff:") - 1) == 0
+        && ngx_strlchr(ip, ip + g->ip.len, '.'))
+    {
+        g->ip.data += sizeof("::ffff:") - 1;
+        g->ip.len -= sizeof("::ffff:") - 1;
+    }
 }
 
 

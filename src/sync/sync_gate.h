@@ -46,6 +46,9 @@ ngx_int_t sync_gate_auth(sync_gate_t *g, sync_reply_error_t *e);
 ngx_int_t sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e);
 ngx_int_t sync_gate_input(sync_gate_t *g, sync_reply_error_t *e);
 
+/* The address's bucket alone, for what is no route. */
+ngx_int_t sync_gate_ip(sync_gate_t *g, sync_reply_error_t *e);
+
 /*
  * The session of a client and its address, for the fields of the same names.
  * ip is NGX_SOCKADDR_STRLEN bytes.

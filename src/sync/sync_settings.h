@@ -11,6 +11,7 @@
 #include <sync_client.h>
 #include <sync_redis.h>
 #include <sync_room.h>
+#include <sync_rate.h>
 
 
 typedef struct sync_manifest_s  sync_manifest_t;
@@ -137,6 +138,8 @@ typedef struct {
     sync_session_conf_t    *session;
     ngx_array_t            *tokens;     /* of sync_token_conf_t, or NULL */
     sync_manifest_t        *manifest;   /* sync_routes; NULL: any route */
+    sync_rate_limit_t       rate_route; /* sync_rate, of a user and route */
+    sync_rate_limit_t       rate_ip;
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */

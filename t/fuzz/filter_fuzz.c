@@ -30,11 +30,11 @@ static void check_conditions(u_char how, const sync_str_t *texts);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t        i, n, len;
-    u_char       *copies[4], how;
-    sync_str_t    texts[4];
-    sync_json_t   v;
-    const u_char *p, *end;
+    size_t         i, n, len;
+    u_char        *copies[4], how;
+    sync_str_t     texts[4];
+    sync_json_t    v;
+    const u_char  *p, *end;
 
     if (size == 0) {
         return 0;

@@ -79,6 +79,10 @@ static void put_answer(void);
 static void prepare_answers(void);
 static void take_answers(void);
 static void end_ack(void);
+static void hit(void);
+static void prepare_hits(void);
+static void prepare_over(void);
+static void tell(void);
 
 
 static crash_case_t  cases[] = {
@@ -105,7 +109,11 @@ static crash_case_t  cases[] = {
     { "an acknowledgement that is asked for", prepare_none, begin_ack },
     { "an answer", prepare_ack, put_answer },
     { "answers that are taken", prepare_answers, take_answers },
-    { "an acknowledgement that ends", prepare_answers, end_ack }
+    { "an acknowledgement that ends", prepare_answers, end_ack },
+    { "a hit", prepare_none, hit },
+    { "a hit that evicts", prepare_hits, hit },
+    { "a hit in a new window", prepare_over, hit },
+    { "hits told and heard of", prepare_over, tell }
 };
 
 
@@ -187,15 +195,17 @@ create(void)
 static const char *
 go_on(sync_zone_t *w)
 {
-    u_char           *buf;
-    size_t            lost;
-    ngx_int_t         rc;
-    ngx_uint_t        i;
-    sync_take_t       t;
-    sync_joined_t     j;
-    sync_record_t    *rec;
-    sync_message_t    m;
-    sync_published_t  p;
+    u_char             *buf;
+    size_t              lost;
+    ngx_int_t           rc;
+    ngx_uint_t          i;
+    ngx_msec_t          left;
+    sync_take_t         t;
+    sync_joined_t       j;
+    sync_record_t      *rec;
+    sync_message_t      m;
+    sync_published_t    p;
+    sync_rate_limit_t   limit;
 
     static const char  *names[] = { "chat:1", "chat:2", "his:1", "old:2" };
 
@@ -243,6 +253,16 @@ go_on(sync_zone_t *w)
     }
 
     sync_registry_remove(w, rec);
+
+    limit.n = 1000;
+    limit.window = 1000;
+
+    for (i = 0; i < 20; i++) {
+
+        if (sync_rate_hit(w, i % 4, &limit, 5500 + i, &left) != SYNC_OK) {
+            return "no hit";
+        }
+    }
 
     return zone_check(w, &lost);
 }
@@ -698,6 +718,70 @@ publish(void)
 
 
 static void
+hit(void)
+{
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    limit.n = 2;
+    limit.window = 1000;
+
+    (void) sync_rate_hit(&worker, 1, &limit, 5000, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 5001, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 5002, &left);
+}
+
+
+/* All entries are one set, and in use. */
+
+static void
+prepare_hits(void)
+{
+    uint64_t           key;
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    zone_worker(&worker, &z, 3);
+
+    worker.sh->rate_mask = 0;
+    limit.n = 1;
+    limit.window = 1000;
+
+    for (key = 10; key < 10 + SYNC_RATE_SET; key++) {
+        (void) sync_rate_hit(&worker, key, &limit, 4990, &left);
+    }
+}
+
+
+static void
+prepare_over(void)
+{
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    zone_worker(&worker, &z, 3);
+
+    limit.n = 1;
+    limit.window = 100;
+
+    (void) sync_rate_hit(&worker, 1, &limit, 100, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 101, &left);
+}
+
+
+static void
+tell(void)
+{
+    ngx_msec_t  left;
+
+    (void) sync_rate_tell(&worker, 1, 102, &left);
+    sync_rate_told(&worker, 1, 103, 7);
+    hit();
+    (void) sync_rate_tell(&worker, 1, 5100, &left);
+}
+
+
+static void
 publish_large(void)
 {
     sync_message_t    m;
@@ -900,6 +984,7 @@ work(unsigned seed)
 
         case 6:
             join("chat:*", 0, rec);
+            hit();
             break;
 
         case 7:

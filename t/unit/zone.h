@@ -14,6 +14,7 @@
 #include "ngx_stub.h"
 #include <sync_slot.h>
 #include <sync_room.h>
+#include <sync_rate.h>
 
 
 /*
@@ -132,6 +133,11 @@ zone_check(sync_zone_t *z, size_t *lost)
 
     sync_zone_lock(z);
     text = sync_room_check(z, lost);
+
+    if (text == NULL && sync_rate_check_locked(z) != SYNC_OK) {
+        text = "a rate is wrong";
+    }
+
     sync_zone_unlock(z);
 
     return text;
