@@ -24,6 +24,7 @@
 #define SYNC_GATE_WINDOW      60000
 
 
+static sync_int_t sync_gate_match(void *regex, const sync_str_t *s);
 static ngx_uint_t sync_gate_has_user(sync_json_t *session);
 static ngx_int_t sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e,
     const char *scope, sync_str_t *id, sync_str_t *what,
@@ -35,6 +36,7 @@ static void sync_gate_param(sync_reply_error_t *e, const char *key,
 
 
 static u_char  sync_gate_params[SYNC_GATE_PARAMS_MAX];
+static u_char  sync_gate_text[SYNC_SCHEMA_TEXT_MAX];
 
 
 ngx_int_t
@@ -252,7 +254,57 @@ sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e, const char *scope,
 ngx_int_t
 sync_gate_input(sync_gate_t *g, sync_reply_error_t *e)
 {
-    return SYNC_OK;
+    sync_json_t          data;
+    sync_writer_t        w;
+    sync_schema_fault_t  fault;
+
+    if (g->route->schema == NULL) {
+        return SYNC_OK;
+    }
+
+    if (sync_filter_value(&data, &g->data) != SYNC_OK) {
+        data.type = SYNC_JSON_NULL;
+    }
+
+    if (sync_schema_check(g->route->schema, &data, sync_gate_match,
+                          sync_gate_text, &fault) == SYNC_OK)
+    {
+        return SYNC_OK;
+    }
+
+    (void) sync_gate_refuse(e, g->api ? "api.invalidInputType"
+                                      : "sync.invalidInputType", 400);
+
+    sync_writer_init(&w, sync_gate_params, SYNC_GATE_PARAMS_MAX);
+
+    sync_write_literal(&w, "[{\"key\":\"path\",\"value\":\"");
+    sync_write(&w, fault.path, fault.len);
+    sync_write_literal(&w, "\"},{\"key\":\"keyword\",\"value\":\"");
+    sync_write(&w, (u_char *) fault.keyword, ngx_strlen(fault.keyword));
+    sync_write_literal(&w, "\"}]");
+
+    e->params.data = sync_gate_params;
+    e->params.len = w.len;
+
+    return SYNC_DECLINED;
+}
+
+
+/* A pattern; one that PCRE gives up on does not match. */
+
+static sync_int_t
+sync_gate_match(void *regex, const sync_str_t *s)
+{
+#if (NGX_PCRE)
+    ngx_str_t  text;
+
+    text.data = s->data;
+    text.len = s->len;
+
+    return ngx_regex_exec((ngx_regex_t *) regex, &text, NULL, 0) >= 0;
+#else
+    return 0;
+#endif
 }
 
 

@@ -11,6 +11,7 @@
 #include <sync_settings.h>
 #include <sync_condition.h>
 #include <sync_filter.h>
+#include <sync_schema.h>
 
 
 /*
@@ -55,6 +56,7 @@ struct sync_route_s {
     sync_condition_t     *additional;
     ngx_uint_t            nadditional;
     ngx_uint_t            rate;         /* a minute; 0: no limit; or UNSET */
+    sync_schema_t        *schema;       /* NULL: any data */
     sync_filter_t        *filter;       /* NULL: everybody in the room */
     ngx_str_t             uri;          /* len 0: that of sync_hook */
     sync_str_t            key;          /* of conflation, len 0: none */

@@ -788,9 +788,11 @@ sync_route_file_key(sync_route_file_t *f, void *dst, sync_json_t *v)
 static ngx_int_t
 sync_route_file_schema(sync_route_file_t *f, void *dst, sync_json_t *v)
 {
-    return sync_route_file_error(f, v->raw.data,
-                                 "\"schema\" is not supported by this "
-                                 "version");
+    sync_route_t  *rt = dst;
+
+    rt->schema = sync_route_schema_compile(f, v);
+
+    return rt->schema ? SYNC_OK : SYNC_ERROR;
 }
 
 

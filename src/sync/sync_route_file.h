@@ -61,4 +61,9 @@ sync_filter_t *sync_route_filter_compile(sync_route_file_t *f,
     sync_json_t *v);
 
 
+/* Compiles "schema"; the same. */
+sync_schema_t *sync_route_schema_compile(sync_route_file_t *f,
+    sync_json_t *v);
+
+
 #endif /* _SYNC_ROUTE_FILE_H_INCLUDED_ */

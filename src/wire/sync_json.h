@@ -85,6 +85,11 @@ sync_int_t sync_json_next(sync_json_iter_t *it, sync_str_t *key,
 sync_int_t sync_json_key_is(const sync_str_t *key, const sync_str_t *name);
 
 /*
+ * Whether two keys, as sync_json_next() gives them, are the same string.
+ */
+sync_int_t sync_json_keys_equal(const sync_str_t *k1, const sync_str_t *k2);
+
+/*
  * Finds an object's member by name.  Of duplicates the last one wins, as in
  * JSON.parse().  Takes one pass over the object.
  *
@@ -124,6 +129,12 @@ sync_int_t sync_json_string(sync_str_t *s, const sync_json_t *v, u_char *buf,
  * JavaScript, or SYNC_ERROR if v is not a string.
  */
 ssize_t sync_json_string_units(const sync_json_t *v);
+
+/*
+ * Returns the length of a string in code points, or SYNC_ERROR if v is not a
+ * string.
+ */
+ssize_t sync_json_string_points(const sync_json_t *v);
 
 /*
  * Takes a number whose value is an integer, however it is written (7, 7.0,

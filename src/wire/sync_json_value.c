@@ -138,6 +138,51 @@ sync_json_string_units(const sync_json_t *v)
 }
 
 
+ssize_t
+sync_json_string_points(const sync_json_t *v)
+{
+    ssize_t        n;
+    const u_char  *p, *last;
+
+    if (v->type != SYNC_JSON_STRING) {
+        return SYNC_ERROR;
+    }
+
+    p = v->raw.data + 1;
+    last = v->raw.data + v->raw.len - 1;
+
+    for (n = 0; p < last; n++) {
+        (void) sync_json_char(&p, last);
+    }
+
+    return n;
+}
+
+
+sync_int_t
+sync_json_keys_equal(const sync_str_t *k1, const sync_str_t *k2)
+{
+    const u_char  *p, *q, *last, *end;
+
+    if (sync_str_eq(k1, k2)) {
+        return 1;
+    }
+
+    p = k1->data;
+    last = p + k1->len;
+    q = k2->data;
+    end = q + k2->len;
+
+    while (p < last && q < end) {
+        if (sync_json_char(&p, last) != sync_json_char(&q, end)) {
+            return 0;
+        }
+    }
+
+    return p == last && q == end;
+}
+
+
 sync_int_t
 sync_json_key_is(const sync_str_t *key, const sync_str_t *name)
 {
