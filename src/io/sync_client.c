@@ -65,6 +65,8 @@ typedef struct {
 
 static void *sync_client_alloc(size_t size);
 static void sync_client_free(sync_client_t *c);
+static ngx_int_t sync_client_append_framed(sync_client_t *c,
+    sync_run_t *run, uint32_t pos, uint32_t last);
 static ngx_int_t sync_client_append(sync_client_t *c, sync_run_t *run,
     uint32_t pos, uint32_t last);
 static ssize_t sync_client_writev(sync_client_t *c);
@@ -255,7 +257,31 @@ sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
         }
     }
 
+    if (c->framed) {
+        return sync_client_append_framed(c, run, pos, last);
+    }
+
     return sync_client_append(c, run, pos, last);
+}
+
+
+static ngx_int_t
+sync_client_append_framed(sync_client_t *c, sync_run_t *run, uint32_t pos,
+    uint32_t last)
+{
+    ngx_int_t  rc;
+
+    run = c->ops->frame(c, run, pos, last);
+
+    if (run == NULL) {
+        return SYNC_ERROR;
+    }
+
+    rc = sync_client_append(c, run, 0, run->len);
+
+    sync_run_unref(run);
+
+    return rc;
 }
 
 

@@ -100,6 +100,13 @@ typedef struct {
 
     /* The time given to sync_client_set_timer() is over. */
     void                        (*timeout)(sync_client_t *c);
+
+    /*
+     * For a client with framed set: what a run's span is for it, a run of its
+     * own; or NULL (memory).
+     */
+    sync_run_t                 *(*frame)(sync_client_t *c, sync_run_t *run,
+                                    uint32_t pos, uint32_t last);
 } sync_client_ops_t;
 
 
@@ -147,6 +154,7 @@ struct sync_client_s {
     unsigned                      pinged:1;     /* no pong yet */
     unsigned                      deflate:1;    /* agreed, for input */
     unsigned                      unknown:1;    /* who it is is being found */
+    unsigned                      framed:1;     /* by ops->frame() */
 
     u_char                        sockaddr[1];  /* socklen bytes */
 };

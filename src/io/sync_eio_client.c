@@ -18,8 +18,6 @@
 #include <sync_ws_client.h>
 
 
-#define SYNC_EIO_RETRY  5               /* ms, to try a move again */
-
 /*
  * When the last ping was is known to the tick of the wheel, if there is no
  * state; what is taken off keeps the next one within 40 ms of its time.
@@ -37,13 +35,6 @@ typedef struct {
 } sync_eio_request_t;
 
 
-typedef struct {
-    const sync_eio_handler_t  *handler;
-    ngx_queue_t                moving;
-    ngx_event_t                retry;
-} sync_eio_worker_t;
-
-
 static ngx_int_t sync_eio_client_handshake(ngx_http_request_t *r,
     sync_client_conf_t *conf, const u_char *id, uint32_t endpoint,
     ngx_uint_t probing);
@@ -56,19 +47,11 @@ static void sync_eio_client_closed(sync_client_t *c);
 static void sync_eio_client_probed(sync_client_t *c, sync_eio_packet_t *pkt);
 static void sync_eio_client_put(sync_client_t *c, u_char *p, size_t len,
     ngx_uint_t kind);
-static void sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt);
-static void sync_eio_client_payload(sync_client_t *c, u_char *p, size_t len);
 static void sync_eio_client_decode(sync_client_t *c, sync_eio_packet_t *pkt);
 static void sync_eio_client_pong(sync_client_t *c);
 static void sync_eio_client_ping(sync_client_t *c);
 static void sync_eio_client_control(sync_client_t *c, sync_str_t *packet);
 static void sync_eio_client_queue(sync_client_t *c, sync_run_t *run);
-static void sync_eio_client_input(sync_client_t *c);
-static void sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s);
-static void sync_eio_client_output(sync_client_t *c, sync_sid_chunk_t *chunk);
-static ngx_int_t sync_eio_client_move(sync_client_t *c);
-static ngx_int_t sync_eio_client_hand_over(sync_client_t *c, sync_sid_t *s);
-static void sync_eio_client_retry_handler(ngx_event_t *ev);
 static void sync_eio_client_free(sync_client_t *c);
 
 
@@ -77,7 +60,8 @@ static const sync_client_ops_t  sync_eio_client_ops = {
     sync_ws_client_send,
     sync_ws_client_close,
     sync_ws_client_write,
-    sync_eio_client_timeout
+    sync_eio_client_timeout,
+    sync_eio_client_frame
 };
 
 
@@ -89,10 +73,7 @@ const sync_client_handler_t  sync_eio_client_handler = {
 };
 
 
-static sync_eio_worker_t  sync_eio_worker;
-
-
-#define sync_eio_client_is_ws(c)  ((c)->ops == &sync_eio_client_ops)
+sync_eio_worker_t  sync_eio_worker;
 
 
 void
@@ -444,7 +425,7 @@ sync_eio_client_put(sync_client_t *c, u_char *p, size_t len, ngx_uint_t kind)
 }
 
 
-static void
+void
 sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt)
 {
     switch (pkt->type) {
@@ -480,7 +461,7 @@ sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt)
 }
 
 
-static void
+void
 sync_eio_client_payload(sync_client_t *c, u_char *p, size_t len)
 {
     ngx_int_t          rc;
@@ -682,6 +663,22 @@ sync_eio_client_say(sync_client_t *c, sync_str_t *head, sync_str_t *data)
 
 
 void
+sync_eio_client_tell(sync_client_t *c, sync_str_t *head, sync_str_t *data)
+{
+    unsigned  framed;
+
+    framed = c->framed;
+    c->framed = 0;
+
+    sync_eio_client_say(c, head, data);
+
+    if (c->session) {
+        c->framed = framed;
+    }
+}
+
+
+void
 sync_eio_client_say_binary(sync_client_t *c, sync_str_t *data)
 {
     sync_eio_client_queue(c, sync_frame_binary(c->dialect, data));
@@ -754,6 +751,82 @@ sync_eio_client_resume(sync_client_t *c)
 }
 
 
+ngx_int_t
+sync_eio_client_name(sync_client_t *c, sync_str_t *nsp)
+{
+    u_char             *p;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio == NULL) {
+
+        if (nsp->len == 0) {
+            return SYNC_OK;
+        }
+
+        eio = sync_eio_client_resume(c);
+        if (eio == NULL) {
+            return SYNC_ERROR;
+        }
+    }
+
+    p = NULL;
+
+    if (nsp->len) {
+        p = ngx_alloc(nsp->len, ngx_cycle->log);
+        if (p == NULL) {
+            return SYNC_ERROR;
+        }
+
+        ngx_memcpy(p, nsp->data, nsp->len);
+    }
+
+    if (eio->nsp.len) {
+        ngx_free(eio->nsp.data);
+    }
+
+    eio->nsp.data = p;
+    eio->nsp.len = nsp->len;
+    c->framed = 0;
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_eio_client_enter(sync_client_t *c)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio == NULL) {
+        return SYNC_OK;
+    }
+
+    if (eio->sid
+        && sync_sid_set_namespace(sync_client_zone(), eio->sid, &eio->nsp)
+           != SYNC_OK)
+    {
+        return SYNC_BUSY;
+    }
+
+    c->framed = (eio->nsp.len != 0);
+
+    return SYNC_OK;
+}
+
+
+sync_run_t *
+sync_eio_client_frame(sync_client_t *c, sync_run_t *run, uint32_t pos,
+    uint32_t last)
+{
+    return sync_frame_namespace(c->dialect, run, pos, last,
+                                &sync_eio_client(c)->nsp);
+}
+
+
 void
 sync_eio_client_settle(sync_client_t *c)
 {
@@ -766,338 +839,12 @@ sync_eio_client_settle(sync_client_t *c)
         && eio->sid == NULL
         && eio->deadline == 0
         && eio->opaque == NULL
+        && eio->nsp.len == 0
         && !eio->probing
         && !eio->claiming
         && !c->pinged)
     {
         sync_eio_client_free(c);
-    }
-}
-
-
-void
-sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news)
-{
-    sync_eio_client_t  *eio;
-
-    eio = sync_eio_client(c);
-
-    if (news->closed) {
-
-        /* it was claimed in vain */
-
-        eio->claiming = 0;
-        eio->sid = news->sid;
-
-        sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
-        return;
-    }
-
-    if (news->arrived) {
-        sync_eio_client_arrived(c, news->sid);
-
-        if (c->closing || c->session == NULL || eio->sid == NULL) {
-            return;
-        }
-    }
-
-    if (news->ended) {
-        sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
-        return;
-    }
-
-    if (!news->moving) {
-        sync_eio_client_input(c);
-    }
-
-    if (c->closing) {
-        return;
-    }
-
-    if (news->polling) {
-        eio->polled = 1;
-        sync_client_flush(c);
-    }
-
-    if (news->moving && !eio->moving && sync_eio_client_move(c) == SYNC_AGAIN) {
-
-        eio->moving = 1;
-        ngx_queue_insert_tail(&sync_eio_worker.moving, &eio->queue);
-
-        if (!sync_eio_worker.retry.timer_set) {
-            ngx_add_timer(&sync_eio_worker.retry, SYNC_EIO_RETRY);
-        }
-    }
-}
-
-
-static void
-sync_eio_client_input(sync_client_t *c)
-{
-    sync_zone_t        *z;
-    sync_eio_packet_t   pkt;
-    sync_sid_chunk_t   *chunk;
-    sync_eio_client_t  *eio;
-
-    z = sync_client_zone();
-
-    while (!c->closing) {
-        eio = sync_eio_client(c);
-
-        chunk = sync_sid_in(z, eio->sid);
-
-        if (chunk == NULL) {
-            return;
-        }
-
-        switch (chunk->kind) {
-
-        case SYNC_EIO_TEXT:
-            pkt.data.data = chunk->data;
-            pkt.data.len = chunk->len;
-
-            if (sync_eio_parse(&pkt, &pkt.data) == SYNC_OK) {
-                sync_eio_client_packet(c, &pkt);
-
-            } else {
-                sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
-            }
-
-            break;
-
-        case SYNC_EIO_BINARY:
-            sync_eio_worker.handler->client.binary(c, chunk->data,
-                                                   chunk->len);
-            break;
-
-        default: /* SYNC_EIO_PAYLOAD */
-            sync_eio_client_payload(c, chunk->data, chunk->len);
-            break;
-        }
-
-        sync_sid_free_chunk(z, chunk);
-    }
-}
-
-
-/* The session is ours, with all that its last owner has not sent. */
-
-static void
-sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s)
-{
-    sync_zone_t        *z;
-    sync_wake_set_t     wake;
-    sync_sid_chunk_t   *chunk;
-    sync_eio_client_t  *eio;
-
-    z = sync_client_zone();
-    eio = sync_eio_client(c);
-
-    eio->claiming = 0;
-    eio->sid = s;
-    eio->pinged = s->pinged;
-
-    if (s->connected) {
-        eio->deadline = 0;
-    }
-
-    c->pinged = s->waiting;
-
-    if (s->record && sync_eio_worker.handler->arrived(c, s) != SYNC_OK) {
-        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
-        return;
-    }
-
-    sync_eio_client_arm(c);
-
-    if (!sync_eio_client_is_ws(c)) {
-        return;
-    }
-
-    while (!c->closing) {
-        chunk = sync_sid_out(z, s);
-
-        if (chunk == NULL) {
-            break;
-        }
-
-        sync_eio_client_output(c, chunk);
-        sync_sid_free_chunk(z, chunk);
-    }
-
-    sync_eio_client_input(c);
-
-    if (c->closing) {
-        return;
-    }
-
-    /* from here on requests do not find it any more */
-
-    eio->sid = NULL;
-    wake.n = 0;
-
-    sync_sid_close(z, s, &wake);
-    sync_wake_send(z, &wake);
-
-    sync_eio_client_settle(c);
-}
-
-
-/* Packets that were meant for a poll go out by the WebSocket. */
-
-static void
-sync_eio_client_output(sync_client_t *c, sync_sid_chunk_t *chunk)
-{
-    u_char              head;
-    ssize_t             n;
-    sync_str_t          payload, type;
-    sync_eio_packet_t   pkt;
-
-    payload.data = chunk->data;
-    payload.len = chunk->len - 1;
-
-    type.data = &head;
-    type.len = 1;
-
-    while (sync_eio_next(&pkt, &payload) == SYNC_OK) {
-
-        if (!pkt.binary) {
-            head = (u_char) ('0' + pkt.type);
-            sync_eio_client_say(c, &type, &pkt.data);
-            continue;
-        }
-
-        n = sync_eio_decode(pkt.data.data, pkt.data.len, &pkt.data);
-
-        if (n >= 0) {
-            pkt.data.len = n;
-            sync_eio_client_say_binary(c, &pkt.data);
-        }
-    }
-}
-
-
-/*
- * All that was said to the client by this worker goes with its session.
- * Returns SYNC_OK, the client is gone then; SYNC_AGAIN; or SYNC_DECLINED.
- */
-
-static ngx_int_t
-sync_eio_client_move(sync_client_t *c)
-{
-    ngx_int_t           rc;
-    sync_sid_t         *s;
-    sync_eio_client_t  *eio;
-
-    eio = sync_eio_client(c);
-    s = eio->sid;
-
-    if (sync_eio_client_hand_over(c, s) != SYNC_OK) {
-        return SYNC_AGAIN;
-    }
-
-    s->pinged = eio->pinged;
-    s->waiting = c->pinged;
-
-    rc = sync_eio_worker.handler->move(c, s);
-
-    if (rc == SYNC_BUSY) {
-        return SYNC_AGAIN;
-    }
-
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-
-    eio->sid = NULL;
-
-    sync_client_destroy(c);
-
-    return SYNC_OK;
-}
-
-
-static ngx_int_t
-sync_eio_client_hand_over(sync_client_t *c, sync_sid_t *s)
-{
-    u_char            *p;
-    sync_out_t        *out;
-    sync_zone_t       *z;
-    sync_wake_set_t    wake;
-    sync_sid_chunk_t  *chunk;
-
-    if (c->out == NULL) {
-        return SYNC_OK;
-    }
-
-    z = sync_client_zone();
-
-    chunk = sync_sid_chunk(z, c->queued);
-    if (chunk == NULL) {
-        return SYNC_BUSY;
-    }
-
-    p = chunk->data;
-
-    for (out = c->out; out; out = out->next) {
-        p = ngx_cpymem(p, out->run->data + out->pos, out->last - out->pos);
-    }
-
-    sync_client_shift(c, c->queued);
-
-    wake.n = 0;
-
-    sync_sid_give(z, s, chunk, &wake);
-    sync_wake_send(z, &wake);
-
-    return SYNC_OK;
-}
-
-
-static void
-sync_eio_client_retry_handler(ngx_event_t *ev)
-{
-    sync_eio_client_retry();
-}
-
-
-void
-sync_eio_client_retry(void)
-{
-    ngx_int_t           rc;
-    ngx_queue_t         queue, *q;
-    sync_client_t      *c;
-    sync_eio_client_t  *eio;
-
-    if (ngx_queue_empty(&sync_eio_worker.moving)) {
-        return;
-    }
-
-    ngx_queue_init(&queue);
-    ngx_queue_add(&queue, &sync_eio_worker.moving);
-    ngx_queue_init(&sync_eio_worker.moving);
-
-    while (!ngx_queue_empty(&queue)) {
-        q = ngx_queue_head(&queue);
-        eio = ngx_queue_data(q, sync_eio_client_t, queue);
-
-        c = (sync_client_t *) (uintptr_t) eio->sid->owner.cookie;
-
-        ngx_queue_remove(q);
-        ngx_queue_insert_tail(&sync_eio_worker.moving, q);
-
-        rc = sync_eio_client_move(c);
-
-        if (rc == SYNC_DECLINED) {
-            ngx_queue_remove(q);
-            eio->moving = 0;
-        }
-    }
-
-    if (!ngx_queue_empty(&sync_eio_worker.moving)
-        && !sync_eio_worker.retry.timer_set)
-    {
-        ngx_add_timer(&sync_eio_worker.retry, SYNC_EIO_RETRY);
     }
 }
 
@@ -1117,6 +864,11 @@ sync_eio_client_free(sync_client_t *c)
         ngx_queue_remove(&eio->queue);
     }
 
+    if (eio->nsp.len) {
+        ngx_free(eio->nsp.data);
+    }
+
+    c->framed = 0;
     c->session = NULL;
     ngx_free(eio);
 }

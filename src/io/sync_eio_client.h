@@ -50,6 +50,7 @@ typedef struct {
     ngx_msec_t                    pinged;   /* when it was last; ms */
     ngx_msec_t                    deadline; /* to connect; ms, 0: none */
     ngx_queue_t                   queue;    /* of those that are to move */
+    sync_str_t                    nsp;      /* len 0: the default one */
     void                         *opaque;   /* the floor's above */
     unsigned                      polled:1; /* a poll waits */
     unsigned                      probing:1;
@@ -119,8 +120,28 @@ void sync_eio_client_say(sync_client_t *c, sync_str_t *head,
     sync_str_t *data);
 void sync_eio_client_say_binary(sync_client_t *c, sync_str_t *data);
 
+/* The same, in no namespace but the one that head names. */
+void sync_eio_client_tell(sync_client_t *c, sync_str_t *head,
+    sync_str_t *data);
+
 /* The client is connected: there is no deadline any more. */
 void sync_eio_client_connected(sync_client_t *c);
+
+/*
+ * Names the namespace that the client is to be in, by an empty string the
+ * default one.  SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_eio_client_name(sync_client_t *c, sync_str_t *nsp);
+
+/*
+ * From here on all that is said to the client is said there, wherever its
+ * session moves.  SYNC_OK, or SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_eio_client_enter(sync_client_t *c);
+
+/* ops->frame() of both transports. */
+sync_run_t *sync_eio_client_frame(sync_client_t *c, sync_run_t *run,
+    uint32_t pos, uint32_t last);
 
 /* A state for a client that has none any more; NULL if there is no memory. */
 sync_eio_client_t *sync_eio_client_resume(sync_client_t *c);
@@ -137,6 +158,29 @@ void sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news);
 
 /* Of this worker: sessions that could not be moved yet are tried again. */
 void sync_eio_client_retry(void);
+
+
+/* For the files of this client alone. */
+
+typedef struct {
+    const sync_eio_handler_t     *handler;
+    ngx_queue_t                   moving;   /* sync_eio_client_t */
+    ngx_event_t                   retry;
+} sync_eio_worker_t;
+
+
+extern sync_eio_worker_t  sync_eio_worker;
+
+
+#define sync_eio_client_is_ws(c)                                              \
+    ((c)->ops->transport == SYNC_TRANSPORT_SOCKETIO)
+
+
+/* A packet, and a payload of packets, that came from the peer. */
+void sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt);
+void sync_eio_client_payload(sync_client_t *c, u_char *p, size_t len);
+
+void sync_eio_client_retry_handler(ngx_event_t *ev);
 
 
 #endif /* _SYNC_EIO_CLIENT_H_INCLUDED_ */

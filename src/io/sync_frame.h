@@ -103,6 +103,14 @@ ssize_t sync_frame_attachments(sync_str_t *json);
 size_t sync_frame_binary_event(sync_dialect_e dialect, u_char *dst,
     uint64_t ack, sync_str_t *json, sync_str_t *tail);
 
+/*
+ * Writes packets [pos, last) of a run of Socket.IO anew, as those of a
+ * namespace; bytes that belong to them stay as they are.  NULL if there is
+ * no memory.
+ */
+sync_run_t *sync_frame_namespace(sync_dialect_e dialect, sync_run_t *run,
+    uint32_t pos, uint32_t last, sync_str_t *nsp);
+
 /* Frames one JSON array, as send() of a transport does. */
 sync_run_t *sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
     sync_frame_deflate_t *deflate);

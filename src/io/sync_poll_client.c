@@ -80,7 +80,8 @@ static const sync_client_ops_t  sync_poll_client_ops = {
     sync_poll_client_send,
     sync_poll_client_close,
     sync_poll_client_write,
-    sync_eio_client_timeout
+    sync_eio_client_timeout,
+    sync_eio_client_frame
 };
 
 

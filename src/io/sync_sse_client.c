@@ -81,7 +81,8 @@ static const sync_client_ops_t  sync_sse_client_ops = {
     sync_sse_client_send,
     sync_sse_client_close,
     sync_detach_write,
-    sync_sse_client_timeout
+    sync_sse_client_timeout,
+    NULL
 };
 
 
@@ -90,7 +91,8 @@ static const sync_client_ops_t  sync_sse_stream_ops = {
     sync_sse_client_send,
     sync_sse_stream_close,
     sync_sse_stream_write,
-    sync_sse_stream_timeout
+    sync_sse_stream_timeout,
+    NULL
 };
 
 

@@ -116,7 +116,8 @@ static const sync_client_ops_t  sync_ws_client_ops = {
     sync_ws_client_send,
     sync_ws_client_close,
     sync_ws_client_write,
-    sync_ws_client_timeout
+    sync_ws_client_timeout,
+    NULL
 };
 
 

@@ -36,7 +36,7 @@
 
 /* the structure has the size that is stated */
 
-typedef char sync_sid_is_152[sizeof(sync_sid_t) == 152 ? 1 : -1];
+typedef char sync_sid_is_160[sizeof(sync_sid_t) == 160 ? 1 : -1];
 
 
 static sync_sid_t **sync_sid_bucket(sync_zone_t *z, const u_char *id);
@@ -47,6 +47,7 @@ static void sync_sid_close_locked(sync_zone_t *z, sync_sid_t *s,
     sync_wake_set_t *wake);
 static ngx_uint_t sync_sid_unused(sync_sid_t *s);
 static void sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s);
+static void sync_sid_drop_namespace(sync_zone_t *z, sync_sid_t *s);
 static void sync_sid_append(sync_sid_chunk_t **list, sync_sid_chunk_t *chunk);
 static sync_sid_chunk_t *sync_sid_shift(sync_sid_chunk_t **list);
 static ngx_uint_t sync_sid_may_adopt(sync_zone_t *z, sync_sid_t *s);
@@ -204,6 +205,8 @@ sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s)
         chunk = sync_sid_shift(s->in ? &s->in : &s->out);
         sync_zone_free_locked(z, chunk);
     }
+
+    sync_sid_drop_namespace(z, s);
 
     for (p = sync_sid_bucket(z, s->id); *p != s; p = &(*p)->next) {
         /* void */
@@ -744,6 +747,54 @@ sync_sid_out(sync_zone_t *z, sync_sid_t *s)
 }
 
 
+ngx_int_t
+sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s, sync_str_t *nsp)
+{
+    sync_sid_chunk_t  *chunk;
+
+    chunk = NULL;
+
+    sync_zone_lock(z);
+
+    if (nsp->len) {
+        chunk = sync_zone_alloc_locked(z, offsetof(sync_sid_chunk_t, data)
+                                          + nsp->len);
+        if (chunk == NULL) {
+            sync_zone_unlock(z);
+            return SYNC_BUSY;
+        }
+
+        ngx_memzero(chunk, offsetof(sync_sid_chunk_t, data));
+        chunk->len = (uint32_t) nsp->len;
+        ngx_memcpy(chunk->data, nsp->data, nsp->len);
+        sync_heap_order();
+    }
+
+    sync_sid_drop_namespace(z, s);
+    s->nsp = chunk;
+
+    sync_zone_unlock(z);
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_sid_drop_namespace(sync_zone_t *z, sync_sid_t *s)
+{
+    sync_sid_chunk_t  *chunk;
+
+    chunk = s->nsp;
+
+    if (chunk) {
+        s->nsp = NULL;
+        sync_heap_order();
+
+        sync_zone_free_locked(z, chunk);
+    }
+}
+
+
 void
 sync_sid_set_record(sync_zone_t *z, sync_sid_t *s, sync_record_t *rec)
 {
@@ -1038,6 +1089,10 @@ sync_sid_check_one(sync_zone_t *z, sync_sid_t *s, size_t *used)
 
     for (chunk = s->out; chunk; chunk = chunk->next) {
         *used += sync_heap_block_size(&z->sh->heap, chunk);
+    }
+
+    if (s->nsp) {
+        *used += sync_heap_block_size(&z->sh->heap, s->nsp);
     }
 
     text = sync_sid_check_node(z, &s->owner);

@@ -70,12 +70,13 @@ struct sync_sid_node_s {                /* in the zone, in a session */
 };
 
 
-struct sync_sid_s {                     /* in the zone, 152 bytes */
+struct sync_sid_s {                     /* in the zone, 160 bytes */
     sync_sid_t          *next;          /* of the bucket */
     u_char               id[SYNC_SID_LEN];
     sync_record_t       *record;        /* of the client; NULL: none yet */
     sync_sid_chunk_t    *in;            /* for the owner, oldest first */
     sync_sid_chunk_t    *out;           /* for a poll, oldest first */
+    sync_sid_chunk_t    *nsp;           /* the client's namespace, or NULL */
     sync_sid_node_t      owner;
     sync_sid_node_t      poll;          /* of the poll that waits */
     uint64_t             claim;         /* cookie of who asked for it */
@@ -240,6 +241,13 @@ ngx_int_t sync_sid_move(sync_zone_t *z, sync_sid_t *s,
 
 /* Takes what is left in "out", oldest first; or NULL.  For the owner. */
 sync_sid_chunk_t *sync_sid_out(sync_zone_t *z, sync_sid_t *s);
+
+/*
+ * Sets the client's namespace; nsp is empty for the default one.  For the
+ * owner.  SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s,
+    sync_str_t *nsp);
 
 /* Sets the session's client; for the owner. */
 void sync_sid_set_record(sync_zone_t *z, sync_sid_t *s, sync_record_t *rec);

@@ -35,26 +35,29 @@
  */
 
 typedef struct {
-    ngx_queue_t             queue;      /* of this worker's */
-    sync_client_t          *client;
-    sync_session_op_t       op;
-    ngx_uint_t              reading;
-    sync_str_t              auth;       /* JSON, or empty */
-    sync_str_t              user;
-    u_char                  id[SYNC_ID_LEN];
-    u_char                  token[SYNC_TOKEN_MAX];
-    u_char                  name[SYNC_SESSION_USER];
-    u_char                  data[1];    /* of auth */
+    ngx_queue_t        queue;           /* of this worker's */
+    sync_client_t     *client;
+    sync_session_op_t  op;
+    ngx_uint_t         reading;
+    sync_str_t         auth;            /* JSON, or empty */
+    sync_str_t         user;
+    u_char             id[SYNC_ID_LEN];
+    u_char             token[SYNC_TOKEN_MAX];
+    u_char             name[SYNC_SESSION_USER];
+    u_char             data[1];         /* of auth */
 } sync_entrance_t;
+
+
+#define SYNC_SOCKETIO_NSP_MAX  128      /* bytes, of a namespace's name */
 
 
 /* A binary message that lacks attachments. */
 
 typedef struct {
-    sync_str_t              text;       /* the packet */
-    size_t                  len;        /* bytes of all attachments */
-    ngx_uint_t              n;          /* that are there */
-    sync_str_t              data[SYNC_SIO_ATTACHMENTS_MAX];
+    sync_str_t  text;                   /* the packet */
+    size_t      len;                    /* bytes of all attachments */
+    ngx_uint_t  n;                      /* that are there */
+    sync_str_t  data[SYNC_SIO_ATTACHMENTS_MAX];
 } sync_assembly_t;
 
 
@@ -66,6 +69,10 @@ static void sync_socketio_message(sync_client_t *c, u_char *p, size_t len);
 static void sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     sync_str_t *text);
 static void sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt);
+static ngx_uint_t sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp);
+static void sync_socketio_invalid(sync_client_t *c, sync_str_t *nsp);
+static void sync_socketio_reject(sync_client_t *c, sync_str_t *nsp,
+    sync_str_t *why);
 static sync_entrance_t *sync_socketio_entrance(sync_client_t *c,
     sync_sio_packet_t *pkt);
 static ngx_int_t sync_socketio_token(sync_entrance_t *en,
@@ -73,6 +80,8 @@ static ngx_int_t sync_socketio_token(sync_entrance_t *en,
 static void sync_socketio_read(sync_session_op_t *op, ngx_int_t rc);
 static void sync_socketio_known(sync_entrance_t *en, ngx_int_t rc);
 static void sync_socketio_ask(sync_entrance_t *en, sync_str_t *session);
+static void sync_socketio_write_namespace(sync_writer_t *w,
+    sync_client_t *c);
 static void sync_socketio_answered(sync_call_t *call,
     sync_call_result_e result);
 static void sync_socketio_admit(sync_entrance_t *en);
@@ -207,7 +216,7 @@ sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
         return;
     }
 
-    if (c->record == NULL || !sync_str_is(&pkt->nsp, "/")) {
+    if (c->record == NULL || !sync_socketio_is_in(c, &pkt->nsp)) {
         sync_socketio_fail(c);
         return;
     }
@@ -242,28 +251,37 @@ static void
 sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
 {
     ngx_int_t         rc;
-    sync_str_t        head, data;
-    sync_writer_t     w;
+    sync_str_t        nsp;
     sync_entrance_t  *en;
 
-    if (!sync_str_is(&pkt->nsp, "/")) {
+    if (c->record || c->unknown) {
 
-        do {
-            sync_reply_text(&w);
-            sync_write_str(&w, &pkt->nsp);
-            sync_write_literal(&w, ",{\"message\":\"Invalid namespace\"}");
+        if (sync_socketio_is_in(c, &pkt->nsp)) {
+            sync_socketio_fail(c);
 
-        } while (sync_reply_again(&w));
+        } else {
+            sync_socketio_invalid(c, &pkt->nsp);
+        }
 
-        sync_str_set(&head, "44");
-        sync_reply_str(&data, &w);
-
-        sync_eio_client_say(c, &head, &data);
         return;
     }
 
-    if (c->record || c->unknown) {
-        sync_socketio_fail(c);
+    sync_str_set(&nsp, "");
+
+    if (!sync_str_is(&pkt->nsp, "/")) {
+
+        if (sync_settings(c)->hooks[SYNC_HOOK_CONNECT].uri.len == 0
+            || pkt->nsp.len > SYNC_SOCKETIO_NSP_MAX)
+        {
+            sync_socketio_invalid(c, &pkt->nsp);
+            return;
+        }
+
+        nsp = pkt->nsp;
+    }
+
+    if (sync_eio_client_name(c, &nsp) != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
         return;
     }
 
@@ -287,6 +305,72 @@ sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
     }
 
     sync_socketio_known(en, rc);
+}
+
+
+/* Whether that is the namespace the client is in, or is to be in. */
+
+static ngx_uint_t
+sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    return eio && eio->nsp.len ? sync_str_eq(&eio->nsp, nsp)
+                               : sync_str_is(nsp, "/");
+}
+
+
+static void
+sync_socketio_invalid(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_str_t  data;
+
+    sync_str_set(&data, "{\"message\":\"Invalid namespace\"}");
+
+    sync_socketio_reject(c, nsp, &data);
+}
+
+
+/* Says no, in a namespace that the client is not in. */
+
+static void
+sync_socketio_reject(sync_client_t *c, sync_str_t *nsp, sync_str_t *why)
+{
+    u_char            *p;
+    u_char             buf[64];
+    sync_str_t         head;
+    sync_writer_t      w;
+    sync_sio_packet_t  pkt;
+
+    ngx_memzero(&pkt, sizeof(sync_sio_packet_t));
+
+    pkt.type = SYNC_SIO_CONNECT_ERROR;
+    pkt.nsp = *nsp;
+
+    p = buf;
+
+    if (nsp->len > sizeof(buf) - 8) {
+        p = ngx_alloc(nsp->len + 8, ngx_cycle->log);
+        if (p == NULL) {
+            sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+            return;
+        }
+    }
+
+    sync_writer_init(&w, p, nsp->len + 8);
+    sync_write_byte(&w, '4');
+    sync_sio_write_header(&w, &pkt);
+
+    head.data = p;
+    head.len = w.len;
+
+    sync_eio_client_tell(c, &head, why);
+
+    if (p != buf) {
+        ngx_free(p);
+    }
 }
 
 
@@ -388,10 +472,10 @@ sync_socketio_read(sync_session_op_t *op, ngx_int_t rc)
 static void
 sync_socketio_known(sync_entrance_t *en, ngx_int_t rc)
 {
-    uint64_t              version;
-    sync_str_t            code;
-    sync_settings_t      *s;
-    sync_session_data_t   data;
+    uint64_t             version;
+    sync_str_t           code;
+    sync_settings_t     *s;
+    sync_session_data_t  data;
 
     s = sync_settings(en->client);
     data.json.len = 0;
@@ -446,7 +530,9 @@ sync_socketio_ask(sync_entrance_t *en, sync_str_t *session)
     do {
         sync_reply_text(&w);
         sync_call_write(call, &w, en->id, &en->user, NULL);
-        sync_write_literal(&w, ",\"transport\":\"socketio\",\"auth\":");
+        sync_write_literal(&w, ",\"transport\":\"socketio\",\"namespace\":");
+        sync_socketio_write_namespace(&w, c);
+        sync_write_literal(&w, ",\"auth\":");
 
         if (en->auth.len) {
             sync_write_str(&w, &en->auth);
@@ -470,6 +556,22 @@ sync_socketio_ask(sync_entrance_t *en, sync_str_t *session)
         }
 
         sync_socketio_refuse(en, &code, 503);
+    }
+}
+
+
+static void
+sync_socketio_write_namespace(sync_writer_t *w, sync_client_t *c)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio && eio->nsp.len) {
+        sync_json_write_str(w, &eio->nsp);
+
+    } else {
+        sync_write_literal(w, "\"/\"");
     }
 }
 
@@ -543,6 +645,12 @@ sync_socketio_admit(sync_entrance_t *en)
         sync_sid_set_record(z, eio->sid, rec);
     }
 
+    if (sync_eio_client_enter(c) != SYNC_OK) {
+        sync_socketio_leave(en);
+        sync_client_close(c, SYNC_WS_CODE_TRY_LATER, "no memory");
+        return;
+    }
+
     sync_zone_count(z, SYNC_COUNT_CONNECTS, 1);
 
     sync_registry_print_id(text, en->id);
@@ -592,11 +700,13 @@ sync_socketio_enter(sync_client_t *c, sync_str_t *token)
 static void
 sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code, ngx_uint_t status)
 {
-    sync_str_t      head, data;
-    sync_client_t  *c;
-    sync_writer_t   w;
+    sync_str_t          data, nsp;
+    sync_client_t      *c;
+    sync_writer_t       w;
+    sync_eio_client_t  *eio;
 
     c = en->client;
+    eio = sync_eio_client(c);
 
     sync_socketio_leave(en);
 
@@ -614,10 +724,17 @@ sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code, ngx_uint_t status)
 
     } while (sync_reply_again(&w));
 
-    sync_str_set(&head, "44");
     sync_reply_str(&data, &w);
 
-    sync_eio_client_say(c, &head, &data);
+    sync_str_set(&nsp, "/");
+
+    sync_socketio_reject(c, eio && eio->nsp.len ? &eio->nsp : &nsp, &data);
+
+    if (!c->closing) {
+        sync_str_set(&nsp, "");
+
+        (void) sync_eio_client_name(c, &nsp);   /* takes no memory */
+    }
 }
 
 
@@ -640,6 +757,7 @@ sync_socketio_leave(sync_entrance_t *en)
 static void
 sync_socketio_disconnect(sync_client_t *c)
 {
+    sync_str_t          nsp;
     sync_eio_client_t  *eio;
 
     eio = sync_eio_client(c);
@@ -649,6 +767,13 @@ sync_socketio_disconnect(sync_client_t *c)
     }
 
     sync_connect_closed(c);
+
+    if (eio && eio->nsp.len) {
+        sync_str_set(&nsp, "");
+
+        (void) sync_eio_client_name(c, &nsp);   /* takes no memory */
+        (void) sync_eio_client_enter(c);        /* the same */
+    }
 }
 
 
@@ -757,11 +882,11 @@ sync_socketio_binary(sync_client_t *c, u_char *p, size_t len)
 static void
 sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
 {
-    size_t              size;
-    u_char             *p;
-    sync_str_t          text;
-    sync_writer_t       w;
-    sync_sio_packet_t   pkt;
+    size_t             size;
+    u_char            *p;
+    sync_str_t         text;
+    sync_writer_t      w;
+    sync_sio_packet_t  pkt;
 
     (void) sync_sio_parse(&pkt, &as->text);     /* it did before */
 

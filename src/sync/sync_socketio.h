@@ -18,8 +18,9 @@
  *      ^                                      |
  *      `------------DISCONNECT----------------'
  *
- * A session has one client, in the default namespace.  Its id is the
- * Socket.IO id, not the session's, which is a secret.
+ * A session has one client, in the default namespace or in one that the app
+ * lets it in.  Its id is the Socket.IO id, not the session's, which is a
+ * secret.
  *
  * Events go the way of all others, sync_request.h.  The bytes of a binary
  * event stand in the event's JSON as {"base64":"..."}.

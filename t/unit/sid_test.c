@@ -87,6 +87,7 @@ test_life(void)
 {
     ngx_uint_t         adopt;
     session_t         *s;
+    sync_str_t         nsp;
     sync_sid_t        *sid;
     sync_sid_news_t    news;
     sync_sid_chunk_t  *c;
@@ -127,6 +128,22 @@ test_life(void)
     is_int(sync_sid_take(&workers[1], sid, &c), SYNC_OK, "takes");
     ok(c->len == 3 && memcmp(c->data, "out", 3) == 0, "what was given");
     ok(right(), "right");
+
+    nsp.data = (u_char *) "/foo";
+    nsp.len = 4;
+    is_int(sync_sid_set_namespace(&workers[0], s->sid, &nsp), SYNC_OK,
+           "a namespace");
+    nsp.len = 3;
+    is_int(sync_sid_set_namespace(&workers[0], s->sid, &nsp), SYNC_OK,
+           "another");
+    ok(s->sid->nsp->len == 3 && memcmp(s->sid->nsp->data, "/fo", 3) == 0
+       && right(), "in its place");
+    nsp.len = 0;
+    is_int(sync_sid_set_namespace(&workers[0], s->sid, &nsp), SYNC_OK,
+           "the default one");
+    ok(s->sid->nsp == NULL && right(), "takes nothing");
+    nsp.len = 4;
+    (void) sync_sid_set_namespace(&workers[0], s->sid, &nsp);
 
     sync_sid_close(&workers[0], s->sid, &wake);
     is_int(sync_sid_exists(&z, s->id, SID_ENDPOINT), SYNC_DECLINED, "closed");
