@@ -264,7 +264,7 @@ ngx_http_sync_control(ngx_http_request_t *r, const sync_control_op_t *op,
                                            "zone");
     }
 
-    rc = sync_control_run(op, main, r->pool, body, &answer,
+    rc = sync_control_run(op, &slcf->settings, r->pool, body, &answer,
                           ngx_http_sync_control_done, r);
 
     if (rc == NGX_AGAIN) {

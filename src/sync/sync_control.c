@@ -50,15 +50,22 @@ static void sync_control_write_arg(sync_writer_t *w, u_char *p,
 
 static const sync_control_op_t  sync_control_ops[] = {
     { "publish", sync_control_publish, 0,
-      " room rooms pattern clientId user all event data except " },
+      " room rooms pattern clientId token tokens user all event data "
+      "except " },
     { "emit", sync_control_emit, 0,
-      " room rooms pattern clientId user all event args except ack timeout "
-      "binary " },
+      " room rooms pattern clientId token tokens user all event args except "
+      "ack timeout binary " },
     { "broadcast", sync_control_broadcast, 0, " channel data " },
-    { "kick", sync_control_kick, 0, " clientId user reason " },
-    { "disconnect", sync_control_disconnect, 0, " clientId user " },
-    { "join", sync_control_join, 0, " room clientId " },
-    { "leave", sync_control_leave, 0, " room clientId " },
+    { "kick", sync_control_kick, 0, " clientId token user reason " },
+    { "disconnect", sync_control_disconnect, 0, " clientId token user " },
+    { "join", sync_control_join, 0, " room clientId token " },
+    { "leave", sync_control_leave, 0, " room clientId token " },
+    { "session/get", sync_control_session_get, 0, " token " },
+    { "session/save", sync_control_session_save, 0, " token session ttl " },
+    { "session/delete", sync_control_session_delete, 0, " token " },
+    { "session/revoke", sync_control_session_revoke, 0, " user except " },
+    { "session/login", sync_control_session_login, 0,
+      " user token session ttl supersede " },
     { "rooms", sync_control_rooms, 1, " prefix limit cursor " },
     { "members", sync_control_members, 1, " room limit cursor " },
     { "clients", sync_control_clients, 1, " limit cursor " },
@@ -70,7 +77,7 @@ static const sync_control_op_t  sync_control_ops[] = {
 /* fields that later versions of the operations have */
 
 static const char  sync_control_later[] =
-    " token tokens key id lsn ";
+    " key id lsn ";
 
 
 const sync_control_op_t *
@@ -99,7 +106,7 @@ sync_control_reads(const sync_control_op_t *op)
 
 
 ngx_int_t
-sync_control_run(const sync_control_op_t *op, sync_main_settings_t *main,
+sync_control_run(const sync_control_op_t *op, sync_settings_t *s,
     ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer,
     sync_control_done_pt done, void *data)
 {
@@ -115,7 +122,8 @@ sync_control_run(const sync_control_op_t *op, sync_main_settings_t *main,
     ctl = cln->data;
     ngx_memzero(ctl, sizeof(sync_control_t));
 
-    ctl->main = main;
+    ctl->settings = s;
+    ctl->main = s->main;
     ctl->pool = pool;
     ctl->done = done;
     ctl->data = data;

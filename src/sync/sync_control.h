@@ -42,7 +42,7 @@ ngx_uint_t sync_control_reads(const sync_control_op_t *op);
  * comes from the pool.
  */
 ngx_int_t sync_control_run(const sync_control_op_t *op,
-    sync_main_settings_t *main, ngx_pool_t *pool, sync_str_t *body,
+    sync_settings_t *s, ngx_pool_t *pool, sync_str_t *body,
     sync_control_answer_t *answer, sync_control_done_pt done, void *data);
 
 /*

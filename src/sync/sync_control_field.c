@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_control_op.h>
 #include <sync_name.h>
+#include <sync_session_store.h>
 
 
 /*
@@ -17,8 +18,6 @@
 
 static ngx_int_t sync_control_number(sync_control_t *ctl, const char *field,
     ngx_uint_t min, ngx_uint_t max, ngx_uint_t *n);
-static ngx_int_t sync_control_fail(sync_control_t *ctl, ngx_uint_t status,
-    const char *code, const char *message);
 
 
 ngx_int_t
@@ -60,6 +59,22 @@ sync_control_id(sync_control_t *ctl, u_char *id)
     }
 
     return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_control_token(sync_control_t *ctl, sync_str_t *token)
+{
+    ngx_int_t  rc;
+
+    rc = sync_control_string(ctl, "token", token);
+
+    if (rc == SYNC_OK && (token->len == 0 || token->len > SYNC_TOKEN_MAX)) {
+        return sync_control_invalid(ctl, "\"token\" must be 1 to %d bytes "
+                                    "long", SYNC_TOKEN_MAX);
+    }
+
+    return rc;
 }
 
 
@@ -262,7 +277,7 @@ sync_control_busy(sync_control_t *ctl, const char *code, const char *message)
 }
 
 
-static ngx_int_t
+ngx_int_t
 sync_control_fail(sync_control_t *ctl, ngx_uint_t status, const char *code,
     const char *message)
 {

@@ -47,6 +47,7 @@ typedef void (*sync_control_done_pt)(void *data, ngx_int_t rc,
 
 
 typedef struct {
+    sync_settings_t       *settings;
     sync_main_settings_t  *main;
     ngx_pool_t            *pool;
     sync_json_t            fields;      /* an object */
@@ -71,6 +72,20 @@ ngx_int_t sync_control_disconnect(sync_control_t *ctl);
 ngx_int_t sync_control_join(sync_control_t *ctl);
 ngx_int_t sync_control_leave(sync_control_t *ctl);
 
+ngx_int_t sync_control_session_get(sync_control_t *ctl);
+ngx_int_t sync_control_session_save(sync_control_t *ctl);
+ngx_int_t sync_control_session_delete(sync_control_t *ctl);
+ngx_int_t sync_control_session_revoke(sync_control_t *ctl);
+ngx_int_t sync_control_session_login(sync_control_t *ctl);
+
+/* The token's clients join or leave "room", and its session says so. */
+ngx_int_t sync_control_session_member(sync_control_t *ctl, sync_str_t *token,
+    ngx_uint_t leave);
+
+/* Ends the sessions of a token, or of a user, whose clients are told why. */
+ngx_int_t sync_control_session_kick(sync_control_t *ctl, sync_str_t *token,
+    sync_str_t *user, sync_str_t *reason);
+
 ngx_int_t sync_control_rooms(sync_control_t *ctl);
 ngx_int_t sync_control_members(sync_control_t *ctl);
 ngx_int_t sync_control_clients(sync_control_t *ctl);
@@ -89,11 +104,13 @@ typedef struct {
     ngx_array_t            clients;     /* ids of SYNC_ID_LEN bytes */
     unsigned               all:1;       /* every client */
     unsigned               direct:1;    /* the clients, not rooms */
+    unsigned               hidden:1;    /* the rooms are those of tokens */
 } sync_control_target_t;
 
 
 /*
- * Exactly one of "room", "rooms", "pattern", "clientId", "user" and "all".
+ * Exactly one of "room", "rooms", "pattern", "clientId", "token", "tokens",
+ * "user" and "all".
  * The clients of a user are those of this instant.
  */
 ngx_int_t sync_control_targets(sync_control_t *ctl,
@@ -127,6 +144,13 @@ ngx_int_t sync_control_id(sync_control_t *ctl, u_char *id);
  */
 ngx_int_t sync_control_page(sync_control_t *ctl, ngx_uint_t min,
     ngx_uint_t *limit, ngx_uint_t *cursor);
+
+/* A token; SYNC_DECLINED and SYNC_ERROR as above. */
+ngx_int_t sync_control_token(sync_control_t *ctl, sync_str_t *token);
+
+/* An error of the caller's making; SYNC_ERROR. */
+ngx_int_t sync_control_fail(sync_control_t *ctl, ngx_uint_t status,
+    const char *code, const char *message);
 
 /* What a value that is a string means. */
 ngx_int_t sync_control_unquote(sync_control_t *ctl, sync_json_t *v,

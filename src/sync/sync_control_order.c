@@ -10,6 +10,7 @@
 #include <sync_command.h>
 #include <sync_frame.h>
 #include <sync_name.h>
+#include <sync_session_change.h>
 #include <sync_ws.h>
 
 
@@ -26,6 +27,10 @@ static ngx_int_t sync_control_target_client(sync_control_t *ctl,
     sync_control_target_t *target);
 static ngx_int_t sync_control_target_user(sync_control_t *ctl,
     sync_control_target_t *target);
+static ngx_int_t sync_control_target_tokens(sync_control_t *ctl,
+    sync_json_t *value, sync_control_target_t *target);
+static ngx_int_t sync_control_target_token(sync_control_t *ctl,
+    sync_json_t *v, sync_control_target_t *target);
 static ngx_int_t sync_control_target_list(sync_control_t *ctl,
     sync_json_t *list, ngx_array_t *names);
 static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
@@ -37,6 +42,8 @@ static ngx_int_t sync_control_say_all(sync_control_t *ctl, sync_saying_t *s);
 static ngx_int_t sync_control_close(sync_control_t *ctl, ngx_uint_t code);
 static ngx_int_t sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
     ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n);
+static ngx_int_t sync_control_close_token(sync_control_t *ctl,
+    sync_str_t *token, ngx_uint_t code, sync_str_t *reason);
 static ngx_int_t sync_control_member(sync_control_t *ctl, u_char *id,
     sync_str_t *room);
 static ngx_int_t sync_control_order(sync_control_t *ctl, ngx_int_t rc);
@@ -54,7 +61,7 @@ sync_control_publish(sync_control_t *ctl)
         return SYNC_ERROR;
     }
 
-    if (!target.all && !target.direct) {
+    if (!target.all && !target.direct && !target.hidden) {
         s.flags = SYNC_FRAME_ROOM;
     }
 
@@ -108,7 +115,7 @@ sync_control_targets(sync_control_t *ctl, sync_control_target_t *target)
     const char  *field;
 
     static const char  *fields[] = { "room", "pattern", "rooms", "clientId",
-                                     "user", "all" };
+                                     "user", "all", "token", "tokens" };
 
     ngx_memzero(target, sizeof(sync_control_target_t));
 
@@ -134,8 +141,13 @@ sync_control_targets(sync_control_t *ctl, sync_control_target_t *target)
 
     if (n != 1) {
         return sync_control_invalid(ctl, "exactly one of \"room\", \"rooms\", "
-                                    "\"pattern\", \"clientId\", \"user\" and "
-                                    "\"all\" must be given");
+                                    "\"pattern\", \"clientId\", \"token\", "
+                                    "\"tokens\", \"user\" and \"all\" must be "
+                                    "given");
+    }
+
+    if (field == fields[7] || field == fields[6]) {
+        return sync_control_target_tokens(ctl, &value, target);
     }
 
     if (field == fields[5]) {
@@ -249,6 +261,87 @@ sync_control_target_user(sync_control_t *ctl, sync_control_target_t *target)
             }
 
             ngx_memcpy(id, info[i].id, SYNC_ID_LEN);
+        }
+    }
+
+    return SYNC_OK;
+}
+
+
+/* Those that have a token, or one of some. */
+
+static ngx_int_t
+sync_control_target_tokens(sync_control_t *ctl, sync_json_t *value,
+    sync_control_target_t *target)
+{
+    sync_json_t       v;
+    sync_json_iter_t  it;
+
+    target->hidden = 1;
+
+    if (value->type == SYNC_JSON_STRING) {
+        return sync_control_target_token(ctl, value, target);
+    }
+
+    if (value->type != SYNC_JSON_ARRAY) {
+        return sync_control_invalid(ctl, "\"token\" must be a string, "
+                                    "\"tokens\" an array");
+    }
+
+    sync_json_iter_init(&it, value);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (target->rooms.nelts == SYNC_CONTROL_ROOMS_MAX) {
+            return sync_control_invalid(ctl, "\"tokens\" has more than %d "
+                                        "tokens", SYNC_CONTROL_ROOMS_MAX);
+        }
+
+        if (sync_control_target_token(ctl, &v, target) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+    }
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_control_target_token(sync_control_t *ctl, sync_json_t *v,
+    sync_control_target_t *target)
+{
+    u_char       id[SYNC_ID_LEN], *buf;
+    ngx_uint_t   i;
+    sync_str_t   token, *name;
+
+    if (v->type != SYNC_JSON_STRING) {
+        return sync_control_invalid(ctl, "\"tokens\" must hold strings");
+    }
+
+    if (sync_control_unquote(ctl, v, &token) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    buf = ngx_pnalloc(ctl->pool, SYNC_TOKEN_ROOM);
+    if (buf == NULL) {
+        return SYNC_ERROR;
+    }
+
+    name = ngx_array_push(&target->rooms);
+    if (name == NULL) {
+        return SYNC_ERROR;
+    }
+
+    sync_token_id(id, &token);
+    sync_token_room(name, buf, id);
+
+    /* a client hears it once */
+
+    for (i = 0; i < target->rooms.nelts - 1; i++) {
+
+        if (sync_str_eq(name, (sync_str_t *) target->rooms.elts + i)) {
+            target->rooms.nelts--;
+            break;
         }
     }
 
@@ -443,14 +536,19 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
 {
     json_t       *rooms, *room;
     ngx_int_t     rc;
-    ngx_uint_t    i;
+    ngx_uint_t    i, receivers;
     sync_str_t   *name;
     sync_said_t   said;
     char          key[SYNC_NAME_MAX + 1];
 
-    rooms = json_object();
+    rooms = NULL;
+    receivers = 0;
 
-    sync_control_set(ctl, ctl->answer, "rooms", rooms);
+    if (!target->hidden) {
+        rooms = json_object();
+
+        sync_control_set(ctl, ctl->answer, "rooms", rooms);
+    }
 
     name = target->rooms.elts;
 
@@ -458,7 +556,7 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
 
         (void) ngx_cpystrn((u_char *) key, name[i].data, name[i].len + 1);
 
-        if (json_object_get(rooms, key)) {
+        if (rooms && json_object_get(rooms, key)) {
             continue;
         }
 
@@ -474,6 +572,12 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
             lsns[i] = said.lsn;
         }
 
+        receivers += said.receivers;
+
+        if (target->hidden) {
+            continue;
+        }
+
         room = json_object();
 
         sync_control_set(ctl, room, "receivers",
@@ -481,6 +585,11 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
                          ? json_null() : json_integer(said.receivers));
         sync_control_set(ctl, room, "position", json_null());
         sync_control_set(ctl, rooms, key, room);
+    }
+
+    if (target->hidden) {
+        sync_control_set(ctl, ctl->answer, "receivers",
+                         json_integer(receivers));
     }
 
     return SYNC_OK;
@@ -567,9 +676,9 @@ static ngx_int_t
 sync_control_close(sync_control_t *ctl, ngx_uint_t code)
 {
     u_char      id[SYNC_ID_LEN];
-    ngx_int_t   rc, rcu;
+    ngx_int_t   rc, rcu, rct;
     ngx_uint_t  n;
-    sync_str_t  user, reason;
+    sync_str_t  user, token, reason;
 
     sync_str_set(&reason, "");
 
@@ -588,17 +697,29 @@ sync_control_close(sync_control_t *ctl, ngx_uint_t code)
 
     rc = sync_control_id(ctl, id);
     rcu = sync_control_string(ctl, "user", &user);
+    rct = sync_control_token(ctl, &token);
 
-    if (rc == SYNC_ERROR || rcu == SYNC_ERROR) {
+    if (rc == SYNC_ERROR || rcu == SYNC_ERROR || rct == SYNC_ERROR) {
         return SYNC_ERROR;
     }
 
-    if ((rc == SYNC_OK) == (rcu == SYNC_OK)) {
-        return sync_control_invalid(ctl, "exactly one of \"clientId\" and "
-                                    "\"user\" must be given");
+    if ((rc == SYNC_OK) + (rcu == SYNC_OK) + (rct == SYNC_OK) != 1) {
+        return sync_control_invalid(ctl, "exactly one of \"clientId\", "
+                                    "\"token\" and \"user\" must be given");
     }
 
     n = 1;
+
+    if (code == SYNC_WS_CODE_POLICY && rc != SYNC_OK
+        && sync_session_on(ctl->settings))
+    {
+        return sync_control_session_kick(ctl, rct == SYNC_OK ? &token : NULL,
+                                         &user, &reason);
+    }
+
+    if (rct == SYNC_OK) {
+        return sync_control_close_token(ctl, &token, code, &reason);
+    }
 
     if (rc == SYNC_OK) {
         rc = sync_control_order(ctl,
@@ -668,11 +789,50 @@ sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
 }
 
 
+/* Those that have a token are told all at once, wherever they are. */
+
+static ngx_int_t
+sync_control_close_token(sync_control_t *ctl, sync_str_t *token,
+    ngx_uint_t code, sync_str_t *reason)
+{
+    u_char      id[SYNC_ID_LEN], buf[SYNC_TOKEN_ROOM];
+    ngx_uint_t  n;
+    sync_str_t  room;
+
+    sync_token_id(id, token);
+    sync_token_room(&room, buf, id);
+
+    n = sync_room_count(ctl->main->zone, &room);
+
+    if (sync_session_order(ctl->main, id, "disconnect", code, "reason",
+                           reason)
+        == SYNC_BUSY)
+    {
+        return sync_control_full(ctl);
+    }
+
+    sync_control_set(ctl, ctl->answer, "clients", json_integer(n));
+
+    return SYNC_OK;
+}
+
+
+/* A client; or all that have a token, who are there when they come back. */
+
 ngx_int_t
 sync_control_join(sync_control_t *ctl)
 {
     u_char      id[SYNC_ID_LEN];
-    sync_str_t  room;
+    sync_str_t  room, token;
+
+    switch (sync_control_token(ctl, &token)) {
+
+    case SYNC_OK:
+        return sync_control_session_member(ctl, &token, 0);
+
+    case SYNC_ERROR:
+        return SYNC_ERROR;
+    }
 
     if (sync_control_member(ctl, id, &room) != SYNC_OK) {
         return SYNC_ERROR;
@@ -686,7 +846,16 @@ ngx_int_t
 sync_control_leave(sync_control_t *ctl)
 {
     u_char      id[SYNC_ID_LEN];
-    sync_str_t  room;
+    sync_str_t  room, token;
+
+    switch (sync_control_token(ctl, &token)) {
+
+    case SYNC_OK:
+        return sync_control_session_member(ctl, &token, 1);
+
+    case SYNC_ERROR:
+        return SYNC_ERROR;
+    }
 
     if (sync_control_member(ctl, id, &room) != SYNC_OK) {
         return SYNC_ERROR;

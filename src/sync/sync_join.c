@@ -12,7 +12,7 @@
 #include <sync_name.h>
 #include <sync_reply.h>
 #include <sync_session_change.h>
-#include <sync_session_op.h>
+#include <sync_session_rooms.h>
 
 
 /* What a client asked for and has no answer to yet: one allocation. */
@@ -29,8 +29,7 @@ typedef struct {
     u_char           buf[SYNC_INDEX_MAX];
 
     sync_session_op_t  op;
-    size_t           oldest_len;        /* of a room that has to go for it */
-    u_char           oldest[SYNC_NAME_MAX];
+    sync_session_rooms_t  rooms;
 } sync_join_t;
 
 
@@ -47,10 +46,6 @@ static void sync_join_answered(sync_call_t *call,
 static ngx_int_t sync_join_do(sync_join_t *j);
 static ngx_int_t sync_join_enter(sync_join_t *j);
 static ngx_int_t sync_join_write(sync_join_t *j);
-static ngx_int_t sync_join_edit(sync_session_op_t *op, sync_json_t *session,
-    sync_writer_t *w);
-static void sync_join_edit_codes(sync_join_t *j, sync_json_t *codes,
-    sync_writer_t *w);
 static void sync_join_written(sync_session_op_t *op, ngx_int_t rc);
 static void sync_join_finish(sync_join_t *j, ngx_int_t rc);
 static void sync_join_undo(sync_join_t *j);
@@ -190,7 +185,7 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
     if (waiting == NULL
         || (ngx_queue_empty(waiting) && !sync_join_waits(c, &room, leave)))
     {
-        ngx_memzero(&j, offsetof(sync_join_t, oldest));
+        ngx_memzero(&j, offsetof(sync_join_t, rooms));
 
         j.client = c;
         j.room = room;
@@ -298,7 +293,7 @@ sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
         return SYNC_ERROR;
     }
 
-    ngx_memzero(j, offsetof(sync_join_t, oldest));
+    ngx_memzero(j, offsetof(sync_join_t, rooms));
 
     j->client = c;
     j->leave = leave;
@@ -550,10 +545,15 @@ sync_join_write(sync_join_t *j)
     }
 
     op->settings = sync_settings(c);
-    op->edit = sync_join_edit;
+    op->edit = sync_session_rooms_edit;
     op->done = sync_join_written;
-    op->opaque = j;
+    op->opaque = &j->rooms;
     op->except = c->record->id;
+
+    j->rooms.room = j->room;
+    j->rooms.max = sync_settings(c)->max_rooms;
+    j->rooms.leave = j->leave;
+    j->rooms.oldest_len = 0;
 
     sync_session_token(c, &op->token);
 
@@ -565,133 +565,13 @@ sync_join_write(sync_join_t *j)
 }
 
 
-static ngx_int_t
-sync_join_edit(sync_session_op_t *op, sync_json_t *session, sync_writer_t *w)
-{
-    u_char         *buf;
-    size_t          size;
-    sync_str_t      value;
-    sync_json_t     codes;
-    sync_join_t    *j;
-    sync_writer_t   cw;
-
-    static const sync_str_t  name = sync_string("roomCodes");
-    static const sync_str_t  without[] = {
-        sync_string("code"), sync_string("codes"), { 0, NULL }
-    };
-
-    j = op->opaque;
-
-    if (sync_json_get(&codes, session, "roomCodes") != SYNC_OK) {
-        codes.type = SYNC_JSON_NULL;
-        codes.raw.len = 0;
-    }
-
-    /* a byte is six at most when it is quoted */
-
-    size = codes.raw.len + 6 * j->room.len + sizeof("[,\"\"]");
-
-    buf = sync_session_alloc(size);
-    if (buf == NULL) {
-        return SYNC_DECLINED;
-    }
-
-    sync_writer_init(&cw, buf, size);
-    sync_join_edit_codes(j, &codes, &cw);
-
-    value.data = buf;
-    value.len = cw.len;
-
-    sync_session_write_with(w, session, &name, &value, without);
-
-    return SYNC_OK;
-}
-
-
-/* Those there are, in their order; the oldest one goes for a new one. */
-
-static void
-sync_join_edit_codes(sync_join_t *j, sync_json_t *codes, sync_writer_t *w)
-{
-    ngx_uint_t         n, max, there, written;
-    sync_str_t         room;
-    sync_json_t        v;
-    sync_json_iter_t   it;
-    u_char             name[SYNC_NAME_MAX];
-
-    n = 0;
-    there = 0;
-    max = sync_settings(j->client)->max_rooms;
-
-    sync_json_iter_init(&it, codes);
-
-    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
-        n++;
-
-        if (v.type == SYNC_JSON_STRING
-            && sync_json_string(&room, &v, name, SYNC_NAME_MAX) == SYNC_OK
-            && sync_str_eq(&room, &j->room))
-        {
-            there = 1;
-        }
-    }
-
-    n += (!j->leave && !there);
-    written = 0;
-    j->oldest_len = 0;
-
-    sync_write_byte(w, '[');
-
-    sync_json_iter_init(&it, codes);
-
-    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
-
-        if (v.type != SYNC_JSON_STRING
-            || sync_json_string(&room, &v, name, SYNC_NAME_MAX) != SYNC_OK)
-        {
-            n--;
-            continue;
-        }
-
-        if (j->leave && sync_str_eq(&room, &j->room)) {
-            continue;
-        }
-
-        if (!j->leave && !there && n > max) {
-            n--;
-
-            j->oldest_len = room.len;
-            ngx_memcpy(j->oldest, room.data, room.len);
-            continue;
-        }
-
-        if (written++) {
-            sync_write_byte(w, ',');
-        }
-
-        sync_write_str(w, &v.raw);
-    }
-
-    if (!j->leave && !there) {
-
-        if (written) {
-            sync_write_byte(w, ',');
-        }
-
-        sync_json_write_str(w, &j->room);
-    }
-
-    sync_write_byte(w, ']');
-}
-
-
 static void
 sync_join_written(sync_session_op_t *op, ngx_int_t rc)
 {
     sync_join_t    *j;
     sync_client_t  *c;
 
-    j = op->opaque;
+    j = (sync_join_t *) ((u_char *) op - offsetof(sync_join_t, op));
     c = j->client;
     j->writing = 0;
 
@@ -718,9 +598,9 @@ sync_join_finish(sync_join_t *j, ngx_int_t rc)
 
     if (rc == SYNC_OK) {
 
-        if (j->oldest_len) {
-            oldest.data = j->oldest;
-            oldest.len = j->oldest_len;
+        if (j->rooms.oldest_len) {
+            oldest.data = j->rooms.oldest;
+            oldest.len = j->rooms.oldest_len;
 
             (void) sync_fanout_leave(c, &oldest);
         }

@@ -138,6 +138,43 @@ sync_session_delete(sync_session_op_t *op)
 }
 
 
+ngx_int_t
+sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
+{
+    u_char           *p;
+    uint16_t          len;
+    ngx_uint_t        n, total;
+    sync_str_t       *t;
+    sync_settings_t  *s;
+
+    s = op->settings;
+
+    p = ngx_pnalloc(op->pool, SYNC_SESSION_TOKENS);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    n = sync_session_store_tokens(s->main->zone, s->session->realm, user, p,
+                                  SYNC_SESSION_TOKENS, &total);
+
+    while (n--) {
+        t = ngx_array_push(op->tokens);
+        if (t == NULL) {
+            return SYNC_ERROR;
+        }
+
+        ngx_memcpy(&len, p, sizeof(uint16_t));
+
+        t->data = p + sizeof(uint16_t);
+        t->len = len;
+
+        p = t->data + len;
+    }
+
+    return SYNC_OK;
+}
+
+
 void
 sync_session_cancel(sync_session_op_t *op)
 {

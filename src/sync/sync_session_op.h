@@ -52,6 +52,8 @@ struct sync_session_op_s {
     const u_char          *except;      /* a client not to be told; or NULL */
     sync_session_data_t    data;        /* to be saved */
     ngx_msec_t             ttl;         /* the same; 0: as configured */
+    ngx_pool_t            *pool;        /* for tokens */
+    ngx_array_t           *tokens;      /* of sync_str_t */
     void                  *call;        /* what is waited for */
     ngx_uint_t             tries;
 };
@@ -61,6 +63,14 @@ ngx_int_t sync_session_read(sync_session_op_t *op);
 ngx_int_t sync_session_edit(sync_session_op_t *op);
 ngx_int_t sync_session_save(sync_session_op_t *op);
 ngx_int_t sync_session_delete(sync_session_op_t *op);
+
+/*
+ * Adds the tokens of a user that are known to op->tokens, the oldest first
+ * if they are in the zone.  At most SYNC_SESSION_TOKENS bytes of them.
+ */
+#define SYNC_SESSION_TOKENS  (256 * 1024)
+
+ngx_int_t sync_session_tokens(sync_session_op_t *op, sync_str_t *user);
 
 /* Forgets one that is waited for; what was begun may be done all the same. */
 void sync_session_cancel(sync_session_op_t *op);
