@@ -39,8 +39,8 @@ http {
 }
 EOC
 
-my $kinds = '"websocket", "sse", "socketio", "control", "status", or '
-	. '"client"';
+my $kinds = '"websocket", "sse", "socketio", "control", "status", '
+	. '"client", "request", or "api"';
 my $rooms = '"volatile", "history=0", "join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
 my $events = '"server", "api", "connect", "join", "leave", "client", '
@@ -154,9 +154,6 @@ my @bad = (
 );
 
 my @later = (
-	[ 'sync request',                  'request', $kinds ],
-	[ 'sync api',                      'api', $kinds ],
-
 	[ 'sync_room a recoverable',       'recoverable', $rooms ],
 	[ 'sync_room a history=1',         'history=1', $rooms ],
 	[ 'sync_room a ttl=1h',            'ttl=1h', $rooms ],

@@ -30,7 +30,7 @@ use Test::Sync;
 my $top = "$FindBin::Bin/..";
 my $id = 'AACerChXAdw2WWGXu2kHgw';
 
-my $t = Test::Sync->new->plan(21);
+my $t = Test::Sync->new->plan(22);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -54,6 +54,9 @@ http {
         location /api/events { sync sse; }
         location /control/   { sync control; }
         location /status     { sync status; }
+
+        location /sync/ { sync request; sync_receiver any; }
+        location /api/  { sync api; sync_hook api /_hook/api; }
 
         location /asked {
             sync sse;
@@ -84,6 +87,8 @@ EOF
 my $hook = $t->hook(port => 1, answer => sub {
 	my ($r) = @_;
 	return [ [ 'hang' ] ] if $r->{uri} =~ /hang/;
+	return { body => '{"status":"success","cards":[]}' }
+		if $r->{uri} eq '/_hook/api';
 
 	return { body => $r->{uri} eq '/_hook/server'
 		? '{"status":"success","order":1}' : '{}' };
@@ -204,7 +209,7 @@ $ws->send_json([ 'joinRoom', { group => 'chat', responseIndex => 1 } ]);
 $ws->recv_event('joinRoom-1');
 
 for my $page ('docs/status.md', 'docs/sse.md', 'README.md',
-	'docs/control.md')
+	'docs/control.md', 'docs/http.md')
 {
 	my @wrong = map { console($_->{text}) } blocks($page, 'console');
 

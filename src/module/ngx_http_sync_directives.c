@@ -126,8 +126,8 @@ static ngx_http_sync_kind_t  ngx_http_sync_kinds[] = {
     { "control", ngx_http_sync_control_handler },
     { "status", ngx_http_sync_status_handler },
     { "client", ngx_http_sync_client_handler },
-    { "request", NULL },
-    { "api", NULL },
+    { "request", ngx_http_sync_request_handler },
+    { "api", ngx_http_sync_api_handler },
     { NULL, NULL }
 };
 
@@ -510,7 +510,8 @@ ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sync_main_conf_t  *smcf;
 
     static const char  *allowed = "\"websocket\", \"sse\", \"socketio\", "
-                                  "\"control\", \"status\", or \"client\"";
+                                  "\"control\", \"status\", \"client\", "
+                                  "\"request\", or \"api\"";
 
     if (slcf->handler) {
         return "is duplicate";

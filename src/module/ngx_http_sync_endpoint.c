@@ -21,8 +21,6 @@ static void ngx_http_sync_control_done(void *data, ngx_int_t rc,
     sync_control_answer_t *answer);
 static void ngx_http_sync_control_name(ngx_http_request_t *r,
     sync_str_t *name);
-static ngx_int_t ngx_http_sync_control_read(ngx_http_request_t *r,
-    size_t size, sync_str_t *body);
 static ngx_uint_t ngx_http_sync_control_json(ngx_http_request_t *r);
 static ngx_int_t ngx_http_sync_control_error(ngx_http_request_t *r,
     ngx_uint_t status, const char *code, const char *message);
@@ -235,7 +233,7 @@ ngx_http_sync_control_post(ngx_http_request_t *r)
                                            "application/json");
     }
 
-    if (ngx_http_sync_control_read(r, size, &body) != NGX_OK) {
+    if (ngx_http_sync_read_body(r, size, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -348,11 +346,8 @@ ngx_http_sync_control_name(ngx_http_request_t *r, sync_str_t *name)
 }
 
 
-/* Brings a body of that size, in memory or in a file, into one piece. */
-
-static ngx_int_t
-ngx_http_sync_control_read(ngx_http_request_t *r, size_t size,
-    sync_str_t *body)
+ngx_int_t
+ngx_http_sync_read_body(ngx_http_request_t *r, size_t size, sync_str_t *body)
 {
     u_char       *p;
     size_t        len;

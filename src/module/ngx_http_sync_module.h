@@ -72,6 +72,16 @@ ngx_int_t ngx_http_sync_control_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_sync_client_handler(ngx_http_request_t *r);
 
+ngx_int_t ngx_http_sync_request_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_sync_api_handler(ngx_http_request_t *r);
+
+/*
+ * Brings a body of that size, in memory or in a file, into one piece.
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_sync_read_body(ngx_http_request_t *r, size_t size,
+    sync_str_t *body);
+
 /* Sets the ETags of the browser module. */
 void ngx_http_sync_client_init(ngx_http_sync_main_conf_t *smcf);
 

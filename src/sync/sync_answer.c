@@ -264,11 +264,12 @@ sync_answer_returned(sync_request_t *rq, sync_json_t *value)
 
         sync_write_literal(&w, "\"httpStatus\":");
         sync_write_int(&w, status);
-        sync_write_literal(&w, "}]");
+        sync_write_byte(&w, '}');
+        sync_asker_write_end(&w, rq);
 
     } while (sync_reply_again(&w));
 
-    sync_asker_send(rq, &w);
+    sync_asker_send(rq, &w, status, 1);
 }
 
 
@@ -296,6 +297,13 @@ sync_answer_publish(sync_request_t *rq, sync_str_t *output)
         break;
 
     case SYNC_DECLINED:
+
+        /* HTTP does not mind */
+
+        if (rq->web) {
+            break;
+        }
+
         sync_asker_fault(rq, SYNC_FAULT_NOBODY);
         return;
 
@@ -376,22 +384,45 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
 static void
 sync_answer_ack(sync_request_t *rq, sync_str_t *output)
 {
+    sync_json_t    value, message;
     sync_writer_t  w;
 
-    if (rq->index.len == 0) {
+    if (sync_asker_silent(rq)) {
         return;
+    }
+
+    value.raw = *output;
+    value.type = SYNC_JSON_OBJECT;
+
+    /* by HTTP the handler's own message is told */
+
+    if (rq->web == NULL
+        || sync_json_get(&message, &value, "message") != SYNC_OK)
+    {
+        message.type = SYNC_JSON_NULL;
     }
 
     do {
         sync_reply_text(&w);
         sync_asker_write_event(&w, rq);
-        sync_write_literal(&w, "{\"status\":\"success\",\"message\":\"sync ");
-        sync_json_write_escaped(&w, rq->route.full.data, rq->route.full.len);
-        sync_write_literal(&w, " success\",\"result\":");
+        sync_write_literal(&w, "{\"status\":\"success\",\"message\":");
+
+        if (message.type == SYNC_JSON_STRING) {
+            sync_write_str(&w, &message.raw);
+
+        } else {
+            sync_write_literal(&w, "\"sync ");
+            sync_json_write_escaped(&w, rq->route.full.data,
+                                    rq->route.full.len);
+            sync_write_literal(&w, " success\"");
+        }
+
+        sync_write_literal(&w, ",\"result\":");
         sync_write_str(&w, output);
-        sync_write_literal(&w, "}]");
+        sync_write_byte(&w, '}');
+        sync_asker_write_end(&w, rq);
 
     } while (sync_reply_again(&w));
 
-    sync_asker_send(rq, &w);
+    sync_asker_send(rq, &w, 200, 1);
 }

@@ -31,6 +31,7 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 {
     ngx_int_t        rc;
     sync_str_t       body;
+    sync_web_t      *web;
     sync_writer_t    w;
     sync_request_t  *copy;
 
@@ -64,6 +65,15 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
     call->line = sync_stream_line;
     call->left = sync_cancel_left;
 
+    web = rq->web;
+
+    if (web) {
+        web->asked = copy;
+        call->session = web->session;
+        call->token = web->token;
+        call->request_id = web->id;
+    }
+
     do {
         sync_reply_text(&w);
         sync_ask_write(&w, rq, call);
@@ -72,7 +82,11 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
     sync_reply_str(&body, &w);
 
-    rc = sync_call_start(call, &body, NULL);
+    rc = sync_call_start(call, &body, web ? web->request : NULL);
+
+    if (rc != SYNC_OK && web) {
+        web->asked = NULL;
+    }
 
     if (rc == SYNC_BUSY) {
         sync_asker_fault(rq, SYNC_FAULT_BUSY);
@@ -88,9 +102,14 @@ sync_ask_write(sync_writer_t *w, sync_request_t *rq, sync_call_t *call)
 {
     sync_str_t  user;
 
-    sync_registry_user(rq->client->record, &user);
+    if (rq->web) {
+        sync_str_set(&user, "");
+        sync_call_write(call, w, NULL, &user, rq->web->request);
 
-    sync_call_write(call, w, rq->id, &user, NULL);
+    } else {
+        sync_registry_user(rq->client->record, &user);
+        sync_call_write(call, w, rq->id, &user, NULL);
+    }
 
     sync_write_literal(w, ",\"kind\":\"");
     sync_write_str(w, &rq->kind->prefix);
@@ -102,7 +121,17 @@ sync_ask_write(sync_writer_t *w, sync_request_t *rq, sync_call_t *call)
     sync_json_write_str(w, &rq->route.name);
     sync_write_literal(w, ",\"version\":");
     sync_json_write_str(w, &rq->route.version);
-    sync_write_literal(w, ",\"transport\":\"socket\"");
+    sync_write_literal(w, ",\"transport\":\"");
+
+    if (rq->web == NULL) {
+        sync_write_literal(w, "socket\"");
+
+    } else if (rq->web->stream) {
+        sync_write_literal(w, "sse\"");
+
+    } else {
+        sync_write_literal(w, "http\"");
+    }
 
     if (rq->receiver.len) {
         sync_write_literal(w, ",\"receiver\":");

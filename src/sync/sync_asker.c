@@ -10,6 +10,9 @@
 #include <sync_publish.h>
 
 
+static void sync_asker_say(sync_request_t *rq, sync_writer_t *w);
+
+
 const sync_asker_kind_t  sync_asker_sync = {
     sync_string("sync"),
     SYNC_HOOK_SERVER,
@@ -30,6 +33,8 @@ const sync_asker_kind_t  sync_asker_sync = {
         { sync_string("sync.receiverNotAllowed"), 403 },
         /* SYNC_FAULT_MEMBER */
         { sync_string("sync.notRoomMember"), 403 },
+        /* SYNC_FAULT_METHOD */
+        { sync_string("sync.methodNotAllowed"), 405 },
         /* SYNC_FAULT_BUSY */
         { sync_string("hook.busy"), 503 },
         /* SYNC_FAULT_FAILED */
@@ -66,6 +71,8 @@ const sync_asker_kind_t  sync_asker_api = {
         { sync_string("api.invalidRequest"), 400 },
         /* SYNC_FAULT_MEMBER */
         { sync_string("api.invalidRequest"), 400 },
+        /* SYNC_FAULT_METHOD */
+        { sync_string("api.methodNotAllowed"), 405 },
         /* SYNC_FAULT_BUSY */
         { sync_string("hook.busy"), 503 },
         /* SYNC_FAULT_FAILED */
@@ -143,14 +150,59 @@ sync_asker_progress(sync_request_t *rq, sync_call_t *call)
 void
 sync_asker_write_event(sync_writer_t *w, sync_request_t *rq)
 {
-    sync_reply_write_event(w, rq->kind->answer, &rq->index);
+    if (rq->web == NULL) {
+        sync_reply_write_event(w, rq->kind->answer, &rq->index);
+    }
+}
+
+
+void
+sync_asker_write_end(sync_writer_t *w, sync_request_t *rq)
+{
+    if (rq->web == NULL) {
+        sync_write_byte(w, ']');
+    }
+}
+
+
+void
+sync_asker_send(sync_request_t *rq, sync_writer_t *w, ngx_uint_t status,
+    ngx_uint_t good)
+{
+    sync_web_t  *web;
+    sync_str_t   json;
+
+    web = rq->web;
+
+    if (web == NULL) {
+        sync_asker_say(rq, w);
+        return;
+    }
+
+    /* it is told once, and may be gone then */
+
+    rq->web = NULL;
+    web->asked = NULL;
+
+    if (w->len == 0) {
+        sync_str_set(&json, "{\"status\":\"error\",\"message\":"
+                            "\"server.internalError\",\"errorCode\":"
+                            "\"server.internalError\",\"httpStatus\":500}");
+
+        web->ops->answer(web, 500, 0, &json);
+        return;
+    }
+
+    sync_reply_str(&json, w);
+
+    web->ops->answer(web, status, good, &json);
 }
 
 
 /* A client whose session was moved while the app thought is told there. */
 
-void
-sync_asker_send(sync_request_t *rq, sync_writer_t *w)
+static void
+sync_asker_say(sync_request_t *rq, sync_writer_t *w)
 {
     if (rq->client) {
         sync_reply_send(rq->client, w);
@@ -162,9 +214,17 @@ sync_asker_send(sync_request_t *rq, sync_writer_t *w)
 
 
 void
-sync_asker_error(sync_request_t *rq, sync_reply_error_t *e)
+sync_asker_chunk(sync_request_t *rq, sync_str_t *json)
 {
     sync_writer_t  w;
+
+    if (rq->web) {
+        if (rq->web->stream) {
+            rq->web->ops->chunk(rq->web, json);
+        }
+
+        return;
+    }
 
     if (rq->index.len == 0) {
         return;
@@ -172,13 +232,34 @@ sync_asker_error(sync_request_t *rq, sync_reply_error_t *e)
 
     do {
         sync_reply_text(&w);
-        sync_asker_write_event(&w, rq);
-        sync_reply_write_error(&w, e);
+        sync_reply_write_event(&w, rq->kind->chunk, &rq->index);
+        sync_write_str(&w, json);
         sync_write_byte(&w, ']');
 
     } while (sync_reply_again(&w));
 
-    sync_asker_send(rq, &w);
+    sync_asker_say(rq, &w);
+}
+
+
+void
+sync_asker_error(sync_request_t *rq, sync_reply_error_t *e)
+{
+    sync_writer_t  w;
+
+    if (sync_asker_silent(rq)) {
+        return;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_asker_write_event(&w, rq);
+        sync_reply_write_error(&w, e);
+        sync_asker_write_end(&w, rq);
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w, e->status, 0);
 }
 
 

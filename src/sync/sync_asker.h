@@ -12,6 +12,7 @@
 #include <sync_call.h>
 #include <sync_name.h>
 #include <sync_reply.h>
+#include <sync_route.h>
 
 
 /*
@@ -35,6 +36,7 @@ typedef enum {
     SYNC_FAULT_FOUND,           /* no such route */
     SYNC_FAULT_ALLOWED,         /* a receiver that is not allowed */
     SYNC_FAULT_MEMBER,          /* not a member of the room */
+    SYNC_FAULT_METHOD,          /* of HTTP, not the route's */
     SYNC_FAULT_BUSY,            /* too many hooks */
     SYNC_FAULT_FAILED,          /* the app has not answered in full */
     SYNC_FAULT_ANSWER,          /* what it answered is no answer */
@@ -68,6 +70,41 @@ typedef struct sync_stream_s   sync_stream_t;
 
 
 /*
+ * An HTTP request as an asker: it has no client, but a session of its own,
+ * and is answered once, after which it may be gone.
+ */
+
+typedef struct sync_web_s  sync_web_t;
+
+typedef struct {
+    /*
+     * The answer, a JSON object, with a status of HTTP.  good: it is a
+     * success.  Called once, unless the request was aborted before.
+     */
+    void                    (*answer)(sync_web_t *web, ngx_uint_t status,
+                                ngx_uint_t good, sync_str_t *json);
+
+    /* A chunk before it, any JSON value. */
+    void                    (*chunk)(sync_web_t *web, sync_str_t *json);
+
+    /* Whether more waits to be sent than is good. */
+    ngx_uint_t              (*pressed)(sync_web_t *web);
+} sync_web_ops_t;
+
+
+struct sync_web_s {
+    const sync_web_ops_t     *ops;
+    ngx_http_request_t       *request;
+    sync_request_t           *asked;    /* while the app thinks */
+    sync_str_t                id;       /* X-Request-Id */
+    sync_str_t                session;  /* JSON object; len 0: none */
+    sync_str_t                token;    /* len 0: none */
+    sync_route_method_e       method;
+    unsigned                  stream:1; /* chunks are wanted */
+};
+
+
+/*
  * On the stack while its checks run, and copied into its call's pool while
  * the app thinks.
  */
@@ -76,6 +113,7 @@ struct sync_request_s {
     const sync_asker_kind_t  *kind;
     sync_settings_t          *settings;
     sync_client_t            *client;   /* NULL: gone, or elsewhere */
+    sync_web_t               *web;      /* or this; NULL: gone */
     sync_call_t              *call;     /* once the app is asked */
     sync_stream_t            *stream;   /* the same, see sync_chunk.h */
     sync_name_route_t         route;
@@ -91,6 +129,7 @@ struct sync_request_s {
     unsigned                  token:1;  /* all that have its token */
     unsigned                  ignore_self:1;
     unsigned                  cancelled:1;  /* hears of no more chunks */
+    unsigned                  http:1;   /* it came by HTTP */
     unsigned                  full:1;   /* a chunk could not be kept */
 };
 
@@ -108,17 +147,26 @@ ngx_int_t sync_asker_copy(sync_request_t *to, sync_request_t *from,
  */
 void sync_asker_progress(sync_request_t *rq, sync_call_t *call);
 
-/*
- * Begins the answer, ["sync-7", for one argument and "]" to follow.  An
- * asker that gave no index is not answered: look at rq->index first.
- */
-void sync_asker_write_event(sync_writer_t *w, sync_request_t *rq);
+/* Whether there is nobody to be answered: a client that gave no index. */
+
+#define sync_asker_silent(rq)  ((rq)->web == NULL && (rq)->index.len == 0)
 
 /*
- * Sends what was written, wherever the client is now.  The client may be
- * closed by that.
+ * Begin and end the answer, ["sync-7", and "]" around one object, or nothing
+ * around it for HTTP.
  */
-void sync_asker_send(sync_request_t *rq, sync_writer_t *w);
+void sync_asker_write_event(sync_writer_t *w, sync_request_t *rq);
+void sync_asker_write_end(sync_writer_t *w, sync_request_t *rq);
+
+/*
+ * Sends the answer that was written, wherever the client is now; the client
+ * may be closed by that.  status is of HTTP, good says that it is a success.
+ */
+void sync_asker_send(sync_request_t *rq, sync_writer_t *w,
+    ngx_uint_t status, ngx_uint_t good);
+
+/* Sends a chunk, any JSON value. */
+void sync_asker_chunk(sync_request_t *rq, sync_str_t *json);
 
 /* Answers with an error. */
 void sync_asker_error(sync_request_t *rq, sync_reply_error_t *e);

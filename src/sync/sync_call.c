@@ -362,11 +362,15 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_write_literal(w, "\",\"event\":\"");
     sync_write_str(w, &sync_hook_events[call->event]);
 
-    sync_write_literal(w, "\",\"clientId\":\"");
-    sync_registry_print_id(text, id);
-    sync_write(w, text, SYNC_ID_TEXT);
+    sync_write_literal(w, "\",\"clientId\":");
 
-    sync_write_byte(w, '"');
+    if (id) {
+        sync_registry_print_id(text, id);
+        sync_json_write_string(w, text, SYNC_ID_TEXT);
+
+    } else {
+        sync_write_literal(w, "null");
+    }
 
     if (user->len) {
         sync_write_literal(w, ",\"userId\":");
@@ -451,6 +455,11 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     p = sync_call_print_id(id, call);
     args.id.data = id;
     args.id.len = p - id;
+
+    if (call->request_id.len) {
+        args.id.data = call->request_id.data;
+        args.id.len = call->request_id.len;
+    }
 
     if (r) {
         args.sockaddr = r->connection->sockaddr;

@@ -92,6 +92,8 @@ struct sync_call_s {
     unsigned                 busy:1;    /* line() is on the stack */
     unsigned                 gone:1;    /* to be freed once it is not */
 
+    sync_str_t               request_id;    /* empty: the call's id */
+
     u_char                   id[16];    /* random */
     ngx_chain_t             *answer;
     ngx_chain_t            **last;
@@ -147,7 +149,7 @@ sync_call_t *sync_call_create(sync_client_t *c, sync_settings_t *s,
 /*
  * Writes what every hook's body has in common: {"v":1,"id":...,"event":...,
  * "clientId":...,"user":...,"token":...,"ip":...,"locale":... with no closing
- * brace.
+ * brace.  id is the client's, or NULL.
  */
 void sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_str_t *user, ngx_http_request_t *r);

@@ -53,6 +53,7 @@ sync_cancel_sync(sync_client_t *c, sync_json_t *arg)
 void
 sync_cancel_api(sync_client_t *c, sync_json_t *arg)
 {
+    int64_t          n;
     sync_str_t       index;
     sync_json_t      v;
     sync_call_t     *call;
@@ -65,9 +66,12 @@ sync_cancel_api(sync_client_t *c, sync_json_t *arg)
 
     /* a number, or the same as a string */
 
-    if (v.type == SYNC_JSON_STRING
-        ? sync_json_string(&index, &v, buf, SYNC_INDEX_MAX) != SYNC_OK
-        : sync_reply_index(&index, &v, buf) != SYNC_OK)
+    if (sync_json_int64(&n, &v) == SYNC_OK) {
+        index.data = buf;
+        index.len = ngx_sprintf(buf, "%L", n) - buf;
+
+    } else if (sync_json_string(&index, &v, buf, SYNC_INDEX_MAX) != SYNC_OK
+               || index.len == 0)
     {
         return;
     }
@@ -82,7 +86,13 @@ sync_cancel_api(sync_client_t *c, sync_json_t *arg)
 
         rq = call->opaque;
 
-        if (rq && sync_str_eq(&rq->index, &index)) {
+        /* a number to acknowledge by may follow */
+
+        if (rq && rq->index.len >= index.len
+            && ngx_memcmp(rq->index.data, index.data, index.len) == 0
+            && (rq->index.len == index.len
+                || rq->index.data[index.len] == '#'))
+        {
             sync_cancel_request(rq, sync_cancel_reason(arg));
             return;
         }
@@ -182,9 +192,16 @@ sync_cancel_tell(sync_request_t *rq, const char *reason)
         sync_write(&w, (u_char *) reason, ngx_strlen(reason));
         sync_write_literal(&w, "\",\"route\":");
         sync_json_write_str(&w, &rq->route.full);
-        sync_write_literal(&w, ",\"clientId\":\"");
-        sync_write(&w, client, SYNC_ID_TEXT);
-        sync_write_literal(&w, "\",\"timestamp\":");
+        sync_write_literal(&w, ",\"clientId\":");
+
+        if (rq->http) {
+            sync_write_literal(&w, "null");
+
+        } else {
+            sync_json_write_string(&w, client, SYNC_ID_TEXT);
+        }
+
+        sync_write_literal(&w, ",\"timestamp\":");
         sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
         sync_write_byte(&w, '}');
 

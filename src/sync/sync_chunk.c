@@ -15,6 +15,7 @@
 #define SYNC_CHUNK_LOOKS  256           /* slices of large rooms */
 
 
+static void sync_chunk_throttle(sync_stream_t *s, sync_route_t *route);
 static void sync_chunk_cleanup(void *data);
 static ngx_int_t sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way,
     sync_json_t *p, sync_json_t *to);
@@ -25,7 +26,6 @@ static void sync_chunk_timer_handler(ngx_event_t *ev);
 static void sync_chunk_flush_way(sync_request_t *rq, sync_chunk_way_e way);
 static void sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way,
     sync_json_t *p, sync_json_t *to);
-static void sync_chunk_tell(sync_request_t *rq, sync_json_t *p);
 static void sync_chunk_frame(sync_writer_t *w, sync_request_t *rq,
     sync_json_t *p);
 static void sync_chunk_to(sync_request_t *rq, sync_saying_t *s,
@@ -59,7 +59,29 @@ sync_chunk_init(sync_request_t *rq)
     s->request = rq;
     rq->stream = s;
 
+    sync_chunk_throttle(s, rq->declared);
+
     return SYNC_OK;
+}
+
+
+/* What the app says of the route; its answer may say otherwise. */
+
+static void
+sync_chunk_throttle(sync_stream_t *s, sync_route_t *route)
+{
+    sync_throttle_t  *t;
+
+    t = &s->throttle;
+
+    if (route->throttle.field.len > SYNC_CHUNK_FIELD_MAX) {
+        return;
+    }
+
+    t->every = route->throttle.every;
+    t->chars = route->throttle.chars;
+    t->len = route->throttle.field.len;
+    ngx_memcpy(t->field, route->throttle.field.data, t->len);
 }
 
 
@@ -310,7 +332,8 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
     }
 
     if (way == SYNC_CHUNK_STREAM) {
-        sync_chunk_tell(rq, p);
+        sync_chunk_settle(rq);
+        sync_asker_chunk(rq, &p->raw);
         return;
     }
 
@@ -348,29 +371,6 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
 
         sync_chunk_published(rq, sync_publish_client(main, rq->id, &s));
     }
-}
-
-
-static void
-sync_chunk_tell(sync_request_t *rq, sync_json_t *p)
-{
-    sync_writer_t  w;
-
-    if (rq->index.len == 0) {
-        return;
-    }
-
-    sync_chunk_settle(rq);
-
-    do {
-        sync_reply_text(&w);
-        sync_reply_write_event(&w, rq->kind->chunk, &rq->index);
-        sync_write_str(&w, &p->raw);
-        sync_write_byte(&w, ']');
-
-    } while (sync_reply_again(&w));
-
-    sync_asker_send(rq, &w);
 }
 
 

@@ -102,6 +102,10 @@ sync_pressure_behind(sync_stream_t *s)
         return 1;
     }
 
+    if (rq->web && !rq->cancelled && rq->web->ops->pressed(rq->web)) {
+        return 1;
+    }
+
     return sync_pressure_room(s);
 }
 

@@ -33,6 +33,13 @@ typedef struct {
 static void sync_request_invalid(sync_client_t *c);
 static void sync_request_sync(sync_client_t *c, sync_json_t *arg);
 static void sync_request_api(sync_client_t *c, sync_json_t *arg);
+static ngx_uint_t sync_request_is_member(sync_request_t *rq);
+static ngx_int_t sync_request_check_method(sync_request_t *rq,
+    sync_reply_error_t *e);
+static ngx_int_t sync_request_quote(sync_json_t *v, sync_str_t *name,
+    u_char *buf, size_t size);
+static void sync_request_init_web(sync_request_t *rq, sync_web_t *web,
+    sync_settings_t *s, const sync_asker_kind_t *kind);
 static void sync_request_init(sync_request_t *rq, sync_client_t *c,
     const sync_asker_kind_t *kind);
 static ngx_int_t sync_request_route(sync_request_t *rq, sync_json_t *name,
@@ -232,6 +239,115 @@ sync_request_api(sync_client_t *c, sync_json_t *arg)
 }
 
 
+void
+sync_request_web_sync(sync_web_t *web, sync_settings_t *s, sync_str_t *name,
+    sync_json_t *body)
+{
+    sync_json_t     v, text;
+    sync_request_t  rq;
+    u_char          receiver[SYNC_NAME_MAX];
+    u_char          path[SYNC_REQUEST_PATH_MAX];
+    u_char          quoted[SYNC_REQUEST_PATH_MAX * 6 + 2];
+
+    sync_request_init_web(&rq, web, s, &sync_asker_sync);
+
+    sync_str_set(&rq.data, "{}");
+
+    if (sync_json_get(&v, body, "data") == SYNC_OK) {
+
+        if (v.type == SYNC_JSON_ARRAY) {
+            sync_asker_fault(&rq, SYNC_FAULT_REQUEST);
+            return;
+        }
+
+        if (v.type == SYNC_JSON_OBJECT) {
+            rq.data = v.raw;
+        }
+    }
+
+    if (sync_request_quote(&text, name, quoted, sizeof(quoted)) != SYNC_OK) {
+        sync_asker_fault(&rq, SYNC_FAULT_ROUTE);
+        return;
+    }
+
+    if (sync_request_route(&rq, &text, path) != SYNC_OK) {
+        return;
+    }
+
+    if (sync_json_get(&v, body, "ignoreSelf") == SYNC_OK) {
+        rq.ignore_self = (v.type == SYNC_JSON_TRUE);
+    }
+
+    if (sync_request_receiver(&rq, body, receiver) == SYNC_DECLINED) {
+        sync_asker_fault(&rq, SYNC_FAULT_RECEIVER);
+        return;
+    }
+
+    sync_request_serve(&rq, &text.raw);
+}
+
+
+void
+sync_request_web_api(sync_web_t *web, sync_settings_t *s, sync_str_t *name,
+    sync_json_t *body)
+{
+    sync_json_t     text;
+    sync_request_t  rq;
+    u_char          path[SYNC_REQUEST_PATH_MAX];
+    u_char          quoted[SYNC_REQUEST_PATH_MAX * 6 + 2];
+
+    sync_request_init_web(&rq, web, s, &sync_asker_api);
+
+    rq.data = body->raw;
+
+    if (sync_request_quote(&text, name, quoted, sizeof(quoted)) != SYNC_OK) {
+        sync_asker_fault(&rq, SYNC_FAULT_ROUTE);
+        return;
+    }
+
+    if (sync_request_route(&rq, &text, path) != SYNC_OK) {
+        return;
+    }
+
+    sync_request_serve(&rq, &text.raw);
+}
+
+
+/* A path as the JSON that a client would have sent. */
+
+static ngx_int_t
+sync_request_quote(sync_json_t *v, sync_str_t *name, u_char *buf, size_t size)
+{
+    sync_writer_t  w;
+
+    sync_writer_init(&w, buf, size);
+    sync_json_write_str(&w, name);
+
+    if (!sync_writer_fits(&w)) {
+        return SYNC_ERROR;
+    }
+
+    v->type = SYNC_JSON_STRING;
+    v->raw.data = buf;
+    v->raw.len = w.len;
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_request_init_web(sync_request_t *rq, sync_web_t *web,
+    sync_settings_t *s, const sync_asker_kind_t *kind)
+{
+    ngx_memzero(rq, sizeof(sync_request_t));
+
+    rq->kind = kind;
+    rq->web = web;
+    rq->http = 1;
+    rq->settings = s;
+}
+
+
 static void
 sync_request_init(sync_request_t *rq, sync_client_t *c,
     const sync_asker_kind_t *kind)
@@ -342,7 +458,7 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
         return SYNC_OK;
     }
 
-    if (rq->receiver.len == SYNC_ID_TEXT) {
+    if (rq->client && rq->receiver.len == SYNC_ID_TEXT) {
         sync_registry_print_id(id, rq->id);
         rq->self = ngx_memcmp(id, rq->receiver.data, SYNC_ID_TEXT) == 0;
     }
@@ -368,7 +484,7 @@ sync_request_serve(sync_request_t *rq, sync_str_t *name)
         return;
     }
 
-    if (rq->kind == &sync_asker_sync) {
+    if (rq->kind == &sync_asker_sync && rq->client) {
 
         /* the name to cancel it by comes before all else */
 
@@ -414,7 +530,15 @@ sync_request_check(sync_request_t *rq, sync_str_t *name,
     g.data = rq->data;
     g.api = (rq->kind == &sync_asker_api);
 
-    sync_gate_client(&g, rq->client, ip);
+    if (rq->web) {
+        g.session = rq->web->session;
+        g.token = rq->web->token;
+        g.ip.data = rq->web->request->connection->addr_text.data;
+        g.ip.len = rq->web->request->connection->addr_text.len;
+
+    } else {
+        sync_gate_client(&g, rq->client, ip);
+    }
 
     if (sync_gate_auth(&g, e) != SYNC_OK) {
         return SYNC_DECLINED;
@@ -426,7 +550,9 @@ sync_request_check(sync_request_t *rq, sync_str_t *name,
         return SYNC_DECLINED;
     }
 
-    if (sync_gate_rate(&g, e) != SYNC_OK || sync_gate_input(&g, e) != SYNC_OK)
+    if (sync_gate_rate(&g, e) != SYNC_OK
+        || (g.api && rq->web && sync_request_check_method(rq, e) != SYNC_OK)
+        || sync_gate_input(&g, e) != SYNC_OK)
     {
         return SYNC_DECLINED;
     }
@@ -461,12 +587,116 @@ sync_request_check_receiver(sync_request_t *rq, sync_reply_error_t *e)
     if (!rq->all && !rq->self && !rq->token
         && (sync_name_check(&rq->receiver) != SYNC_OK
             || (!s->receiver_any
-                && !sync_fanout_is_member(rq->client, &rq->receiver))))
+                && !sync_request_is_member(rq))))
     {
         return sync_request_refuse(rq, e, SYNC_FAULT_MEMBER);
     }
 
     return SYNC_OK;
+}
+
+
+/* Who asks by HTTP is in the rooms of its session. */
+
+static ngx_uint_t
+sync_request_is_member(sync_request_t *rq)
+{
+    sync_str_t        name;
+    sync_json_t       session, rooms, v;
+    sync_json_iter_t  it;
+    u_char            buf[SYNC_NAME_MAX];
+
+    if (rq->client) {
+        return sync_fanout_is_member(rq->client, &rq->receiver);
+    }
+
+    session.raw = rq->web->session;
+    session.type = SYNC_JSON_OBJECT;
+
+    if (session.raw.len == 0
+        || sync_json_get(&rooms, &session, "roomCodes") != SYNC_OK
+        || rooms.type != SYNC_JSON_ARRAY)
+    {
+        return 0;
+    }
+
+    sync_json_iter_init(&it, &rooms);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+
+        if (sync_json_string(&name, &v, buf, SYNC_NAME_MAX) == SYNC_OK
+            && sync_str_eq(&name, &rq->receiver))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Of an HTTP call: what the app says, or what the name begins with. */
+
+static ngx_int_t
+sync_request_check_method(sync_request_t *rq, sync_reply_error_t *e)
+{
+    u_char               *p, *last;
+    ngx_uint_t            i;
+    sync_str_t            name;
+    sync_route_method_e   method;
+
+    static struct {
+        sync_str_t            prefix;
+        sync_route_method_e   method;
+    } verbs[] = {
+        { sync_string("get"), SYNC_ROUTE_GET },
+        { sync_string("fetch"), SYNC_ROUTE_GET },
+        { sync_string("list"), SYNC_ROUTE_GET },
+        { sync_string("delete"), SYNC_ROUTE_DELETE },
+        { sync_string("remove"), SYNC_ROUTE_DELETE },
+        { sync_string("update"), SYNC_ROUTE_PUT },
+        { sync_string("edit"), SYNC_ROUTE_PUT },
+        { sync_string("patch"), SYNC_ROUTE_PUT },
+        { { 0, NULL }, SYNC_ROUTE_POST }
+    };
+
+    static sync_str_t  errors[] = {
+        sync_string("[]"),
+        sync_string("[{\"key\":\"method\",\"value\":\"GET\"}]"),
+        sync_string("[{\"key\":\"method\",\"value\":\"POST\"}]"),
+        sync_string("[{\"key\":\"method\",\"value\":\"PUT\"}]"),
+        sync_string("[{\"key\":\"method\",\"value\":\"DELETE\"}]")
+    };
+
+    method = rq->declared->method;
+
+    if (method == SYNC_ROUTE_METHOD_UNSET) {
+        name = rq->route.name;
+        last = name.data + name.len;
+
+        for (p = last; p > name.data && p[-1] != '/'; p--) { /* void */ }
+
+        for (i = 0; verbs[i].prefix.len; i++) {
+            if ((size_t) (last - p) >= verbs[i].prefix.len
+                && ngx_strncmp(p, verbs[i].prefix.data, verbs[i].prefix.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        method = verbs[i].method;
+    }
+
+    if (method == rq->web->method) {
+        return SYNC_OK;
+    }
+
+    (void) sync_request_refuse(rq, e, SYNC_FAULT_METHOD);
+
+    e->params = errors[method];
+
+    return SYNC_DECLINED;
 }
 
 

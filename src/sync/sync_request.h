@@ -8,7 +8,7 @@
 #define _SYNC_REQUEST_H_INCLUDED_
 
 
-#include <sync_settings.h>
+#include <sync_asker.h>
 
 
 /*
@@ -25,6 +25,16 @@
  * written to.  What does not parse is answered with an "error" event.
  */
 void sync_request_message(sync_client_t *c, u_char *p, size_t len);
+
+/*
+ * Acts on an HTTP request: name is the route's as the path has it, body an
+ * object, of a sync {"receiver","data","ignoreSelf"}, of a call the data.
+ * It is answered by web->ops, maybe before this returns.
+ */
+void sync_request_web_sync(sync_web_t *web, sync_settings_t *s,
+    sync_str_t *name, sync_json_t *body);
+void sync_request_web_api(sync_web_t *web, sync_settings_t *s,
+    sync_str_t *name, sync_json_t *body);
 
 
 #endif /* _SYNC_REQUEST_H_INCLUDED_ */
