@@ -9,6 +9,8 @@
 #include <sync_control.h>
 #include <sync_random.h>
 #include <sync_request.h>
+#include <sync_session_op.h>
+#include <sync_token.h>
 
 
 /*
@@ -36,11 +38,15 @@ typedef struct {
     sync_web_t                web;      /* first: it is cast */
     ngx_http_request_t       *request;
     sync_settings_t          *settings;
+    sync_str_t                name;     /* of the route */
+    sync_json_t               body;
+    sync_session_op_t         op;
     ngx_chain_t              *free;
     ngx_chain_t              *busy;
     unsigned                  api:1;
     unsigned                  opened:1; /* as an event stream */
     unsigned                  ended:1;
+    unsigned                  reading:1;    /* the session */
 } ngx_http_sync_web_t;
 
 
@@ -50,6 +56,10 @@ static ngx_int_t ngx_http_sync_web_headers(ngx_http_request_t *r,
     ngx_str_t *origin);
 static ngx_uint_t ngx_http_sync_web_streams(ngx_http_request_t *r);
 static void ngx_http_sync_web_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_sync_web_identify(ngx_http_sync_web_t *w);
+static void ngx_http_sync_web_known(sync_session_op_t *op, ngx_int_t rc);
+static void ngx_http_sync_web_ask(ngx_http_sync_web_t *w, ngx_int_t rc);
+static ngx_int_t ngx_http_sync_web_session(ngx_http_sync_web_t *w);
 static ngx_int_t ngx_http_sync_web_body(ngx_http_sync_web_t *w,
     sync_json_t *body);
 static ngx_int_t ngx_http_sync_web_query(ngx_http_sync_web_t *w,
@@ -342,20 +352,131 @@ ngx_http_sync_web_body_handler(ngx_http_request_t *r)
         return;
     }
 
+    w->name = name;
+    w->body = body;
+
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    if (w->api) {
-        if (ngx_http_sync_web_strip(r, &body) != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-            return;
-        }
+    rc = ngx_http_sync_web_identify(w);
 
-        sync_request_web_api(&w->web, w->settings, &name, &body);
+    if (rc != SYNC_AGAIN) {
+        ngx_http_sync_web_ask(w, rc);
+    }
+}
+
+
+/*
+ * Who asks.  Returns SYNC_AGAIN if that is waited for, or what sync_session_
+ * read() does.
+ */
+
+static ngx_int_t
+ngx_http_sync_web_identify(ngx_http_sync_web_t *w)
+{
+    ngx_int_t           rc;
+    sync_session_op_t  *op;
+
+    if (!sync_session_on(w->settings)
+        || sync_token_find(w->request, w->settings, &w->web.token)
+           == SYNC_DECLINED)
+    {
+        w->web.token.len = 0;
+        return SYNC_DECLINED;
+    }
+
+    op = &w->op;
+
+    op->settings = w->settings;
+    op->token = w->web.token;
+    op->done = ngx_http_sync_web_known;
+    op->opaque = w;
+
+    rc = sync_session_read(op);
+
+    w->reading = (rc == SYNC_AGAIN);
+
+    return rc;
+}
+
+
+static void
+ngx_http_sync_web_known(sync_session_op_t *op, ngx_int_t rc)
+{
+    ngx_http_sync_web_t  *w;
+
+    w = op->opaque;
+    w->reading = 0;
+
+    ngx_http_sync_web_ask(w, rc);
+}
+
+
+static void
+ngx_http_sync_web_ask(ngx_http_sync_web_t *w, ngx_int_t rc)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = w->request;
+    c = r->connection;
+
+    if (rc == SYNC_OK) {
+        rc = ngx_http_sync_web_session(w);
+    }
+
+    if (rc == SYNC_BUSY) {
+        rc = ngx_http_sync_web_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     "session.unavailable");
+
+    } else if (rc == SYNC_ERROR
+               || (w->api && ngx_http_sync_web_strip(r, &w->body) != NGX_OK))
+    {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     } else {
-        sync_request_web_sync(&w->web, w->settings, &name, &body);
+
+        if (w->api) {
+            sync_request_web_api(&w->web, w->settings, &w->name, &w->body);
+
+        } else {
+            sync_request_web_sync(&w->web, w->settings, &w->name, &w->body);
+        }
+
+        return;
     }
+
+    ngx_http_finalize_request(r, rc);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* A copy: the app may take its time.  It may have ended since. */
+
+static ngx_int_t
+ngx_http_sync_web_session(ngx_http_sync_web_t *w)
+{
+    u_char               *p;
+    uint64_t              version;
+    sync_session_data_t   data;
+
+    if (sync_session_of(w->settings, &w->web.token, &data, &version)
+        != SYNC_OK)
+    {
+        return SYNC_DECLINED;
+    }
+
+    p = ngx_pnalloc(w->request->pool, data.json.len);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    ngx_memcpy(p, data.json.data, data.json.len);
+
+    w->web.session.data = p;
+    w->web.session.len = data.json.len;
+
+    return SYNC_OK;
 }
 
 
@@ -896,6 +1017,10 @@ ngx_http_sync_web_cleanup(void *data)
     ngx_http_sync_web_t *w = data;
 
     sync_request_t  *rq;
+
+    if (w->reading) {
+        sync_session_cancel(&w->op);
+    }
 
     rq = w->web.asked;
 

@@ -431,6 +431,12 @@ sync_room_take(sync_zone_t *z, sync_take_t *t)
 
         in = ngx_queue_data(ngx_queue_head(h), sync_interest_t, dirty);
 
+        /* what is said to clients by name comes before what follows it */
+
+        if (z->self->host && z->self->host->queued) {
+            in = z->self->host;
+        }
+
         rc = sync_room_take_from(z, in, t);
 
         if (rc == SYNC_AGAIN) {

@@ -119,9 +119,14 @@ sync_answer_keep(sync_request_t *copy, sync_request_t *rq, ngx_pool_t *pool)
     x.route = rq->route.full;
     x.receiver = rq->receiver;
     x.data = rq->data;
-    x.sender.len = 0;
+    sync_str_set(&x.sender, "");
 
-    if (rq->client && sync_session_get(rq->client, &x.sender) != SYNC_OK) {
+    if (rq->web) {
+        x.sender = rq->web->session;
+
+    } else if (rq->client
+               && sync_session_get(rq->client, &x.sender) != SYNC_OK)
+    {
         x.sender.len = 0;
     }
 

@@ -30,8 +30,10 @@ static void sync_chunk_frame(sync_writer_t *w, sync_request_t *rq,
     sync_json_t *p);
 static void sync_chunk_to(sync_request_t *rq, sync_saying_t *s,
     sync_json_t *to);
-static ngx_int_t sync_chunk_to_one(sync_request_t *rq, sync_json_t *to,
-    u_char *id);
+static ngx_int_t sync_chunk_to_client(sync_request_t *rq, sync_saying_t *s,
+    sync_json_t *to, u_char *ids, ngx_uint_t *n);
+static void sync_chunk_to_token(sync_request_t *rq, sync_saying_t *s,
+    sync_json_t *to);
 static void sync_chunk_published(sync_request_t *rq, ngx_int_t rc);
 
 
@@ -337,6 +339,8 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
         return;
     }
 
+    sync_chunk_turn(rq, way);
+
     do {
         sync_reply_text(&w);
         sync_chunk_frame(&w, rq, p);
@@ -360,6 +364,10 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
 
     } else if (rq->all) {
         sync_chunk_published(rq, sync_publish_all(main, &s, &said));
+
+    } else if (rq->token) {
+        sync_chunk_published(rq, sync_publish_token(main, rq->own, &s,
+                                                    &said));
 
     } else if (!rq->self) {
         sync_chunk_published(rq, sync_publish_room(main, &rq->receiver, NULL,
@@ -443,62 +451,103 @@ sync_chunk_frame(sync_writer_t *w, sync_request_t *rq, sync_json_t *p)
 }
 
 
-/* Each client once, whatever names it. */
+/* Each client once, whatever names it: by its id, or by its token. */
 
 static void
 sync_chunk_to(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
 {
-    ngx_uint_t         i, n;
+    ngx_uint_t         n;
     sync_json_t        v;
     sync_json_iter_t   it;
-    u_char             ids[SYNC_CHUNK_TO_MAX][SYNC_ID_LEN];
+    u_char             ids[SYNC_CHUNK_TO_MAX * SYNC_ID_LEN];
+
+    n = 0;
 
     if (to->type == SYNC_JSON_STRING) {
-        if (sync_chunk_to_one(rq, to, ids[0]) == SYNC_OK) {
-            sync_chunk_published(rq, sync_publish_client(rq->settings->main,
-                                                         ids[0], s));
+        if (sync_chunk_to_client(rq, s, to, ids, &n) != SYNC_OK) {
+            sync_chunk_to_token(rq, s, to);
         }
 
         return;
     }
 
-    n = 0;
+    sync_json_iter_init(&it, to);
+
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+        (void) sync_chunk_to_client(rq, s, &v, ids, &n);
+    }
+
+    /* those who have a token have not heard it by their ids */
+
+    s->except = ids;
+    s->nexcept = n;
 
     sync_json_iter_init(&it, to);
 
-    while (n < SYNC_CHUNK_TO_MAX && sync_json_next(&it, NULL, &v) == SYNC_OK) {
-
-        if (sync_chunk_to_one(rq, &v, ids[n]) != SYNC_OK) {
-            continue;
-        }
-
-        for (i = 0; i < n; i++) {
-            if (ngx_memcmp(ids[i], ids[n], SYNC_ID_LEN) == 0) {
-                break;
-            }
-        }
-
-        if (i == n) {
-            n++;
-
-            sync_chunk_published(rq, sync_publish_client(rq->settings->main,
-                                                         ids[i], s));
-        }
+    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+        sync_chunk_to_token(rq, s, &v);
     }
 }
 
 
-static ngx_int_t
-sync_chunk_to_one(sync_request_t *rq, sync_json_t *to, u_char *id)
-{
-    sync_str_t  text;
-    u_char      buf[SYNC_ID_TEXT];
+/* Adds it to the n that were told.  SYNC_DECLINED: it is no client's id. */
 
-    if (sync_json_string(&text, to, buf, SYNC_ID_TEXT) != SYNC_OK) {
+static ngx_int_t
+sync_chunk_to_client(sync_request_t *rq, sync_saying_t *s, sync_json_t *to,
+    u_char *ids, ngx_uint_t *n)
+{
+    u_char      *id;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+    sync_str_t   text;
+    u_char       buf[SYNC_ID_TEXT];
+
+    id = ids + *n * SYNC_ID_LEN;
+
+    if (*n == SYNC_CHUNK_TO_MAX
+        || sync_json_string(&text, to, buf, SYNC_ID_TEXT) != SYNC_OK
+        || sync_registry_parse_id(id, text.data, text.len) != SYNC_OK)
+    {
         return SYNC_DECLINED;
     }
 
-    return sync_registry_parse_id(id, text.data, text.len);
+    for (i = 0; i < *n; i++) {
+        if (ngx_memcmp(ids + i * SYNC_ID_LEN, id, SYNC_ID_LEN) == 0) {
+            return SYNC_OK;
+        }
+    }
+
+    rc = sync_publish_client(rq->settings->main, id, s);
+
+    if (rc == SYNC_DECLINED) {
+        return SYNC_DECLINED;
+    }
+
+    (*n)++;
+
+    sync_chunk_published(rq, rc);
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_chunk_to_token(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
+{
+    sync_str_t   token;
+    sync_said_t  said;
+    u_char       id[SYNC_ID_LEN], buf[SYNC_TOKEN_MAX];
+
+    if (sync_json_string(&token, to, buf, SYNC_TOKEN_MAX) != SYNC_OK
+        || token.len == 0)
+    {
+        return;
+    }
+
+    sync_token_id(id, &token);
+
+    sync_chunk_published(rq, sync_publish_token(rq->settings->main, id, s,
+                                                &said));
 }
 
 
@@ -510,6 +559,18 @@ sync_chunk_published(sync_request_t *rq, ngx_int_t rc)
 
     } else if (rc != SYNC_DECLINED) {
         rq->full = 1;
+    }
+}
+
+
+/* Rooms and clients are told by logs of their own: one after the other. */
+
+void
+sync_chunk_turn(sync_request_t *rq, sync_chunk_way_e way)
+{
+    if (rq->stream->way != way) {
+        sync_chunk_settle(rq);
+        rq->stream->way = way;
     }
 }
 

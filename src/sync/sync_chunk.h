@@ -71,6 +71,7 @@ struct sync_stream_s {
     ngx_event_t          timer;         /* for text that waits */
     sync_throttle_t      throttle;
     sync_chunk_text_t    texts[SYNC_CHUNK_MAX];
+    sync_chunk_way_e     way;           /* of the last one published */
     unsigned             held:1;
     unsigned             said:1;        /* published, maybe not delivered */
     unsigned             impatient:1;   /* waits no more for its room */
@@ -90,7 +91,11 @@ void sync_chunk_say(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
 /* Says what was gathered. */
 void sync_chunk_flush(sync_request_t *rq);
 
-/* Notes that something was published, in the order of the rest. */
+/*
+ * Around whatever else is published, that way: it comes in the order of the
+ * rest.
+ */
+void sync_chunk_turn(sync_request_t *rq, sync_chunk_way_e way);
 void sync_chunk_said(sync_request_t *rq);
 
 /*

@@ -190,9 +190,10 @@ sync_logout_answer(sync_request_t *rq, ngx_int_t rc)
         sync_reply_text(&w);
         sync_asker_write_event(&w, rq);
         sync_write_literal(&w, "{\"status\":\"success\",\"httpStatus\":200,"
-                               "\"result\":true}]");
+                               "\"result\":true}");
+        sync_asker_write_end(&w, rq);
 
     } while (sync_reply_again(&w));
 
-    sync_asker_send(rq, &w);
+    sync_asker_send(rq, &w, 200, 1);
 }

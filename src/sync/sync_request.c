@@ -33,6 +33,7 @@ typedef struct {
 static void sync_request_invalid(sync_client_t *c);
 static void sync_request_sync(sync_client_t *c, sync_json_t *arg);
 static void sync_request_api(sync_client_t *c, sync_json_t *arg);
+static ngx_uint_t sync_request_is_token(sync_request_t *rq);
 static ngx_uint_t sync_request_is_member(sync_request_t *rq);
 static ngx_int_t sync_request_check_method(sync_request_t *rq,
     sync_reply_error_t *e);
@@ -345,6 +346,10 @@ sync_request_init_web(sync_request_t *rq, sync_web_t *web,
     rq->web = web;
     rq->http = 1;
     rq->settings = s;
+
+    if (web->token.len) {
+        sync_token_id(rq->own, &web->token);
+    }
 }
 
 
@@ -442,7 +447,7 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
             rq->receiver.len -= 2;
         }
 
-        rq->token = sync_session_is_token(rq->client, &rq->receiver);
+        rq->token = sync_request_is_token(rq);
 
         return SYNC_OK;
     }
@@ -463,9 +468,30 @@ sync_request_receiver(sync_request_t *rq, sync_json_t *arg, u_char *buf)
         rq->self = ngx_memcmp(id, rq->receiver.data, SYNC_ID_TEXT) == 0;
     }
 
-    rq->token = sync_session_is_token(rq->client, &rq->receiver);
+    rq->token = sync_request_is_token(rq);
 
     return SYNC_OK;
+}
+
+
+/* Whether the receiver is the asker's own token. */
+
+static ngx_uint_t
+sync_request_is_token(sync_request_t *rq)
+{
+    u_char  id[SYNC_ID_LEN];
+
+    if (rq->client) {
+        return sync_session_is_token(rq->client, &rq->receiver);
+    }
+
+    if (rq->web->token.len == 0) {
+        return 0;
+    }
+
+    sync_token_id(id, &rq->receiver);
+
+    return ngx_memcmp(id, rq->own, SYNC_ID_LEN) == 0;
 }
 
 

@@ -269,6 +269,9 @@ sync_stream_emit(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
         data = field.raw;
     }
 
+    sync_chunk_turn(rq, sync_json_get(&field, v, "room") == SYNC_OK
+                        ? SYNC_CHUNK_BROADCAST : SYNC_CHUNK_TO);
+
     ngx_memzero(&s, sizeof(sync_saying_t));
 
     do {
@@ -317,6 +320,7 @@ sync_stream_emit_to(sync_request_t *rq, sync_json_t *v, sync_saying_t *s)
     sync_json_t            field;
     sync_main_settings_t  *main;
     u_char                 id[SYNC_ID_LEN], buf[SYNC_NAME_MAX];
+    u_char                 token[SYNC_TOKEN_MAX];
 
     main = rq->settings->main;
 
@@ -344,6 +348,19 @@ sync_stream_emit_to(sync_request_t *rq, sync_json_t *v, sync_saying_t *s)
         }
 
         return sync_publish_client(main, id, s);
+    }
+
+    if (sync_json_get(&field, v, "token") == SYNC_OK) {
+
+        if (sync_json_string(&text, &field, token, SYNC_TOKEN_MAX) != SYNC_OK
+            || text.len == 0)
+        {
+            return SYNC_ERROR;
+        }
+
+        sync_token_id(id, &text);
+
+        return sync_publish_token(main, id, s, &said);
     }
 
     return SYNC_ERROR;
