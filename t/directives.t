@@ -41,7 +41,8 @@ EOC
 
 my $kinds = '"websocket", "sse", "socketio", "control", "status", '
 	. '"client", "request", or "api"';
-my $rooms = '"volatile", "history=0", "join=open", "join=public", '
+my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
+	. '"join=open", "join=public", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
 my $events = '"server", "api", "connect", "join", "leave", "client", '
 	. '"disconnect", "connected", "joined", "left", or "cancel"';
@@ -75,7 +76,14 @@ my @bad = (
 	[ 'sync_room a join=all',          'join=all', $rooms ],
 	[ 'sync_room a join=',             'join=', $rooms ],
 	[ 'sync_room a queue=wait',        'queue=wait', $rooms ],
-	[ 'sync_room a history=x',         'history=x', $rooms ],
+	[ 'sync_room a history=x',         'history=x', '"history=" and a '
+		. 'number of messages up to 1000000' ],
+	[ 'sync_room a recoverable history=1000001', 'history=1000001',
+		'"history=" and a number of messages up to 1000000' ],
+	[ 'sync_room a recoverable ttl=0', 'ttl=0',
+		'"ttl=" and a time from 1s to 365d' ],
+	[ 'sync_room a recoverable ttl=366d', 'ttl=366d',
+		'"ttl=" and a time from 1s to 365d' ],
 	[ 'sync_room a volatile join',     'join', $rooms ],
 
 	[ 'sync_drain never',              'never', 'a time up to 1d' ],
@@ -154,9 +162,6 @@ my @bad = (
 );
 
 my @later = (
-	[ 'sync_room a recoverable',       'recoverable', $rooms ],
-	[ 'sync_room a history=1',         'history=1', $rooms ],
-	[ 'sync_room a ttl=1h',            'ttl=1h', $rooms ],
 	[ 'sync_room a presence=on',       'presence=on', $rooms ],
 	[ 'sync_room a join=user',         'join=user', $rooms ],
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],

@@ -236,6 +236,29 @@ ngx_int_t
 sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
     uint32_t last)
 {
+    ngx_int_t  rc;
+
+    rc = sync_client_takes(c);
+
+    return (rc == SYNC_OK) ? sync_client_queue_part(c, run, pos, last) : rc;
+}
+
+
+ngx_int_t
+sync_client_queue_part(sync_client_t *c, sync_run_t *run, uint32_t pos,
+    uint32_t last)
+{
+    if (c->framed) {
+        return sync_client_append_framed(c, run, pos, last);
+    }
+
+    return sync_client_append(c, run, pos, last);
+}
+
+
+ngx_int_t
+sync_client_takes(sync_client_t *c)
+{
     if (c->closing) {
         return SYNC_ERROR;
     }
@@ -257,11 +280,7 @@ sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
         }
     }
 
-    if (c->framed) {
-        return sync_client_append_framed(c, run, pos, last);
-    }
-
-    return sync_client_append(c, run, pos, last);
+    return SYNC_OK;
 }
 
 

@@ -131,6 +131,7 @@ struct sync_client_s {
     void                         *part;     /* the transport's, while busy */
     void                         *session;  /* of Engine.IO, see there */
     sync_session_t               *token;    /* in the zone, or NULL */
+    void                         *resume;   /* the fanout's, see there */
 
     sync_out_t                   *out;
     sync_out_t                  **out_last;
@@ -152,6 +153,8 @@ struct sync_client_s {
     unsigned                      closing:1;
     unsigned                      closed:1;     /* handler->closed() called */
     unsigned                      pinged:1;     /* no pong yet */
+    unsigned                      behind:1;     /* the fanout's, see there */
+    unsigned                      listed:1;
     unsigned                      deflate:1;    /* agreed, for input */
     unsigned                      unknown:1;    /* who it is is being found */
     unsigned                      framed:1;     /* by ops->frame() */
@@ -191,6 +194,14 @@ void sync_client_destroy(sync_client_t *c);
  */
 ngx_int_t sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
     uint32_t last);
+
+/*
+ * Whether it would be queued: the same returns.  And the same without the
+ * bound, for who has asked.
+ */
+ngx_int_t sync_client_takes(sync_client_t *c);
+ngx_int_t sync_client_queue_part(sync_client_t *c, sync_run_t *run,
+    uint32_t pos, uint32_t last);
 
 /* The same without the bound, for a transport's own frames. */
 ngx_int_t sync_client_queue_control(sync_client_t *c, sync_run_t *run);

@@ -25,8 +25,8 @@
 
 
 #define SYNC_FRAME_TAIL_MAX                                                   \
-    (sizeof(",{\"room\":\"\",\"pos\":\"\",\"ack\":}]") + SYNC_NAME_MAX * 6     \
-     + SYNC_POSITION_LEN + NGX_INT64_LEN)
+    (sizeof(",{\"room\":\"\",\"pos\":\"\",\"ack\":},\"\"]")                   \
+     + SYNC_NAME_MAX * 6 + 2 * SYNC_POSITION_LEN + NGX_INT64_LEN)
 
 
 /* What stands around the entries of a run. */
@@ -44,6 +44,8 @@ static ssize_t sync_frame_entry(sync_frame_t *f, u_char *dst,
     sync_entry_t *e);
 static size_t sync_frame_tail(sync_frame_t *f, u_char *tail,
     sync_entry_t *e);
+static void sync_frame_offset(sync_frame_t *f, sync_writer_t *w,
+    sync_str_t *pos);
 static size_t sync_frame_event_packet(sync_dialect_e dialect, u_char *dst,
     uint64_t ack, sync_str_t *json, sync_str_t *tail);
 static size_t sync_frame_text(u_char *dst, sync_str_t *json,
@@ -221,11 +223,28 @@ sync_frame_entry(sync_frame_t *f, u_char *dst, sync_entry_t *e)
 static size_t
 sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
 {
-    u_char           pos[SYNC_POSITION_LEN];
+    u_char           buf[SYNC_POSITION_LEN];
     uint64_t         ack;
-    sync_str_t       room;
+    sync_str_t       room, pos;
     sync_writer_t    w;
     sync_position_t  position;
+
+    pos.len = 0;
+
+    if (f->recoverable) {
+        position.lsn = e->lsn;
+        position.nonce = e->nonce;
+
+        pos.data = buf;
+        pos.len = sync_position_print(buf, &position) - buf;
+    }
+
+    sync_writer_init(&w, tail, SYNC_FRAME_TAIL_MAX);
+
+    if (e->kind == SYNC_ENTRY_GAP) {
+        sync_frame_offset(f, &w, &pos);
+        return w.len;
+    }
 
     /* Socket.IO has a place of its own for the number */
 
@@ -248,17 +267,12 @@ sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
         room.len = e->subject_len;
     }
 
-    sync_writer_init(&w, tail, SYNC_FRAME_TAIL_MAX);
-
     sync_write_literal(&w, ",{\"room\":");
     sync_json_write_str(&w, &room);
 
-    if (f->recoverable) {
-        position.lsn = e->lsn;
-        position.nonce = e->nonce;
-
+    if (pos.len) {
         sync_write_literal(&w, ",\"pos\":\"");
-        sync_write(&w, pos, sync_position_print(pos, &position) - pos);
+        sync_write_str(&w, &pos);
         sync_write_byte(&w, '"');
     }
 
@@ -267,9 +281,34 @@ sync_frame_tail(sync_frame_t *f, u_char *tail, sync_entry_t *e)
         sync_write_int(&w, (int64_t) ack);
     }
 
-    sync_write_literal(&w, "}]");
+    sync_write_byte(&w, '}');
+
+    if (pos.len) {
+        sync_frame_offset(f, &w, &pos);
+
+    } else {
+        sync_write_byte(&w, ']');
+    }
 
     return w.len;
+}
+
+
+/*
+ * A client of Socket.IO keeps the last argument of an event, if it is a
+ * string, and hands it back when it connects again.
+ */
+
+static void
+sync_frame_offset(sync_frame_t *f, sync_writer_t *w, sync_str_t *pos)
+{
+    if (f->dialect == SYNC_DIALECT_SIO || f->dialect == SYNC_DIALECT_EIO) {
+        sync_write_literal(w, ",\"");
+        sync_write_str(w, pos);
+        sync_write_byte(w, '"');
+    }
+
+    sync_write_byte(w, ']');
 }
 
 
@@ -496,6 +535,14 @@ sync_frame_channel(sync_frame_t *f, u_char *dst, sync_entry_t *e)
         id.len = sync_position_print(pos, &position) - pos;
     }
 
+    if (e->kind == SYNC_ENTRY_POSITION) {
+
+        /* the browser keeps the id, and there is no event */
+
+        data.len = 0;
+        event.len = 0;
+    }
+
     return sync_frame_event(f->dialect, dst, &id, &event, &data);
 }
 
@@ -549,6 +596,11 @@ sync_frame_write_event(sync_writer_t *w, sync_str_t *id, sync_str_t *event,
 
     if (id->len) {
         sync_sse_write_id(w, id);
+    }
+
+    if (event->len == 0) {
+        sync_sse_write_end(w);
+        return;
     }
 
     v.raw = *event;
@@ -637,6 +689,43 @@ sync_frame_json(sync_dialect_e dialect, sync_str_t *json,
 
     run->len = size;
     run->ends[0] = size;
+
+    return run;
+}
+
+
+sync_run_t *
+sync_frame_id(sync_dialect_e dialect, sync_str_t *id)
+{
+    u_char         *p;
+    size_t          len, size;
+    sync_run_t     *run;
+    sync_writer_t   w;
+    u_char          head[NGX_INT64_LEN];
+
+    sync_writer_init(&w, NULL, 0);
+    sync_sse_write_id(&w, id);
+
+    len = w.len;
+    size = 0;
+
+    if (dialect == SYNC_DIALECT_SSE) {
+        size = ngx_sprintf(head, "%xz" CRLF, len) - head;
+    }
+
+    run = sync_run_create(size + len + (size ? sizeof(CRLF) - 1 : 0));
+    if (run == NULL) {
+        return NULL;
+    }
+
+    p = ngx_cpymem(run->data, head, size);
+
+    sync_writer_init(&w, p, len);
+    sync_sse_write_id(&w, id);
+
+    if (size) {
+        ngx_memcpy(p + len, CRLF, sizeof(CRLF) - 1);
+    }
 
     return run;
 }

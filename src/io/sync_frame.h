@@ -70,6 +70,9 @@ typedef struct {
  * is framed with that as its room.  recoverable says that they have
  * positions.
  *
+ * A gap is told as it stands, and a position alone, without a message, where
+ * a client is to know that it moved.
+ *
  * Returns a run with one reference, or NULL if there is no memory.
  */
 sync_run_t *sync_frame_entries(sync_dialect_e dialect, u_char *p, size_t len,
@@ -110,6 +113,11 @@ size_t sync_frame_binary_event(sync_dialect_e dialect, u_char *dst,
  */
 sync_run_t *sync_frame_namespace(sync_dialect_e dialect, sync_run_t *run,
     uint32_t pos, uint32_t last, sync_str_t *nsp);
+
+/*
+ * Frames the id of an event that follows, for a dialect of event streams.
+ */
+sync_run_t *sync_frame_id(sync_dialect_e dialect, sync_str_t *id);
 
 /* Frames one JSON array, as send() of a transport does. */
 sync_run_t *sync_frame_json(sync_dialect_e dialect, sync_str_t *json,

@@ -272,6 +272,10 @@ sync_poll_client_write(sync_client_t *c)
 
     sync_sid_give(z, eio->sid, chunk, &wake);
     sync_wake_send(z, &wake);
+
+    if (c->out == NULL && c->conf->handler->drained && !c->closing) {
+        c->conf->handler->drained(c);
+    }
 }
 
 

@@ -32,8 +32,18 @@ typedef struct {
 } ngx_http_sync_event_t;
 
 
+/* of a recoverable room that does not say */
+
+#define NGX_HTTP_SYNC_ROOM_HISTORY      100
+#define NGX_HTTP_SYNC_ROOM_TTL          3600    /* s */
+
+#define NGX_HTTP_SYNC_ROOM_HISTORY_MAX  1000000
+#define NGX_HTTP_SYNC_ROOM_TTL_MAX      (365 * 86400)   /* s */
+
+
 typedef enum {
     NGX_HTTP_SYNC_ROOM_VOLATILE = 0,
+    NGX_HTTP_SYNC_ROOM_RECOVERABLE,
     NGX_HTTP_SYNC_ROOM_JOIN,
     NGX_HTTP_SYNC_ROOM_QUEUE,
     NGX_HTTP_SYNC_ROOM_LATER        /* of a later version */
@@ -54,6 +64,8 @@ static char *ngx_http_sync_room(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, sync_rule_t *rule);
+static char *ngx_http_sync_room_history(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_rule_t *rule);
 static char *ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -163,7 +175,7 @@ static ngx_http_sync_room_parameter_t  ngx_http_sync_room_parameters[] = {
     { "queue=close", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_CLOSE },
     { "queue=drop", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_DROP },
     { "queue=conflate", NGX_HTTP_SYNC_ROOM_LATER, 0 },
-    { "recoverable", NGX_HTTP_SYNC_ROOM_LATER, 0 },
+    { "recoverable", NGX_HTTP_SYNC_ROOM_RECOVERABLE, 0 },
     { "presence=on", NGX_HTTP_SYNC_ROOM_LATER, 0 },
     { "presence=off", NGX_HTTP_SYNC_ROOM_LATER, 0 },
     { NULL, NGX_HTTP_SYNC_ROOM_VOLATILE, 0 }
@@ -436,6 +448,7 @@ ngx_http_sync_room(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->pattern = pattern;
     rule->join = SYNC_JOIN_OPEN;
     rule->slow = SYNC_SLOW_CLOSE;
+    rule->recoverable = NGX_CONF_UNSET;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -446,6 +459,38 @@ ngx_http_sync_room(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    return ngx_http_sync_room_history(cf, cmd, rule);
+}
+
+
+/* The parameters of a history stand in any order. */
+
+static char *
+ngx_http_sync_room_history(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_rule_t *rule)
+{
+    ngx_conf_init_value(rule->recoverable, 0);
+
+    if (rule->recoverable) {
+
+        if (rule->room.history == 0) {
+            rule->room.history = NGX_HTTP_SYNC_ROOM_HISTORY;
+        }
+
+        if (rule->room.ttl == 0) {
+            rule->room.ttl = NGX_HTTP_SYNC_ROOM_TTL;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (rule->room.history || rule->room.ttl) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"history=\" and \"ttl=\" require "
+                           "\"recoverable\" in \"%V\" directive", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -454,10 +499,13 @@ static char *
 ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, sync_rule_t *rule)
 {
+    ngx_int_t                        n;
     ngx_str_t                        s;
     ngx_http_sync_room_parameter_t  *p;
 
-    static const char  *allowed = "\"volatile\", \"history=0\", \"join=open\", "
+    static const char  *allowed = "\"volatile\", \"recoverable\", "
+                                  "\"history=number\", \"ttl=time\", "
+                                  "\"join=open\", "
                                   "\"join=public\", \"join=hook\", "
                                   "\"join=deny\", \"queue=close\", or "
                                   "\"queue=drop\"";
@@ -481,18 +529,52 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
         case NGX_HTTP_SYNC_ROOM_LATER:
             return ngx_http_sync_unsupported(cf, cmd, value, allowed);
 
-        default: /* NGX_HTTP_SYNC_ROOM_VOLATILE */
+        default: /* NGX_HTTP_SYNC_ROOM_VOLATILE, _RECOVERABLE */
+
+            if (rule->recoverable != NGX_CONF_UNSET
+                && rule->recoverable
+                   != (p->type == NGX_HTTP_SYNC_ROOM_RECOVERABLE))
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "\"%V\" contradicts \"%s\" in \"%V\" "
+                                   "directive", value,
+                                   rule->recoverable ? "recoverable"
+                                                     : "volatile",
+                                   &cmd->name);
+                return NGX_CONF_ERROR;
+            }
+
+            rule->recoverable = (p->type == NGX_HTTP_SYNC_ROOM_RECOVERABLE);
             break;
         }
 
         return NGX_CONF_OK;
     }
 
-    if ((ngx_http_sync_starts(value, "history=", &s)
-         && ngx_atoi(s.data, s.len) > 0)
-        || ngx_http_sync_starts(value, "ttl=", &s))
-    {
-        return ngx_http_sync_unsupported(cf, cmd, value, allowed);
+    if (ngx_http_sync_starts(value, "history=", &s)) {
+        n = ngx_atoi(s.data, s.len);
+
+        if (n < 1 || n > NGX_HTTP_SYNC_ROOM_HISTORY_MAX) {
+            return ngx_http_sync_invalid(cf, cmd, value, "\"history=\" and a "
+                                         "number of messages up to 1000000");
+        }
+
+        rule->room.history = n;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_sync_starts(value, "ttl=", &s)) {
+        n = ngx_parse_time(&s, 1);
+
+        if (n < 1 || n > NGX_HTTP_SYNC_ROOM_TTL_MAX) {
+            return ngx_http_sync_invalid(cf, cmd, value, "\"ttl=\" and a time "
+                                         "from 1s to 365d");
+        }
+
+        rule->room.ttl = n;
+
+        return NGX_CONF_OK;
     }
 
     return ngx_http_sync_invalid(cf, cmd, value, allowed);

@@ -39,6 +39,9 @@ typedef struct {
     uint64_t            first;          /* LSN before the first one */
     uint64_t            last;
     sync_run_t         *runs[SYNC_DIALECT_MAX];
+    sync_run_t         *bare[2];        /* of event streams, with no ids */
+    unsigned            recoverable:1;  /* they have positions */
+    unsigned            replay:1;       /* for one member */
     unsigned            choosy:1;       /* not every member gets every one */
     sync_sieve_t       *sieve;          /* for the filter of its one entry */
     unsigned            staged:1;       /* one entry, for the client stage */
@@ -60,6 +63,8 @@ typedef struct {
     uint32_t            next;           /* seat, the ones before are served */
 
     uint64_t            late;           /* the latest start of a member */
+    uint64_t            last;           /* LSN that all were served up to */
+    uint32_t            nreading;       /* members that read for themselves */
     sync_batch_t       *batch;
     sync_stage_t       *stage;          /* of the batch, under way */
     u_char             *rest;           /* entries to make batches of */
@@ -71,6 +76,7 @@ typedef struct {
     unsigned            serving:1;
     unsigned            gone:1;         /* free it when it was served */
     unsigned            pressed:1;      /* some member was behind */
+    unsigned            recoverable:1;
     sync_str_t          name;
 } sync_audience_t;
 
@@ -86,6 +92,7 @@ typedef struct {
     ngx_uint_t             naudiences;
     ngx_queue_t            active;
     sync_audience_t       *host;        /* all clients of this worker */
+    ngx_queue_t            ready;       /* of sync_resume_t, to be read for */
     uint32_t               mark;        /* of the last pattern publish */
     sync_batch_t          *spare;
 
@@ -97,6 +104,47 @@ typedef struct {
 
 
 extern sync_fanout_worker_t  sync_fanout_worker;
+
+
+/* A member that reads for itself, see sync_replay.h. */
+
+typedef struct sync_replay_s  sync_replay_t;
+
+struct sync_replay_s {
+    sync_replay_t      *next;           /* of the client */
+    sync_member_t      *member;
+    uint64_t            cursor;         /* LSN read up to */
+    uint32_t            epoch;          /* of the log then */
+    sync_client_t      *client;
+    sync_stage_t       *stage;          /* of one entry, under way */
+    sync_entry_t       *entry;          /* that one; freed with the stage */
+    unsigned            slow:1;         /* fell behind, did not come back */
+};
+
+
+/* A channel of an event stream, and the position that its client is at. */
+
+typedef struct {
+    sync_member_t      *member;         /* NULL: none */
+    sync_position_t     pos;
+} sync_place_t;
+
+
+/* What a client has that is behind, or has a list of positions. */
+
+typedef struct {
+    ngx_queue_t         queue;          /* of the worker, if it may go on */
+    sync_client_t      *client;
+    sync_replay_t      *replays;        /* the first is read for */
+    sync_place_t       *places;         /* in the order of the URL */
+    ngx_uint_t          nplaces;
+    unsigned            queued:1;
+} sync_resume_t;
+
+
+/* a gap: its header, a room's name twice at its worst, and a position */
+
+#define SYNC_GAP_MAX  (512 + 6 * SYNC_NAME_MAX)
 
 
 #define sync_fanout_audience(m)                                               \
@@ -125,6 +173,23 @@ sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
 
 /* The row of a client that has a seat. */
 sync_member_t *sync_fanout_membership(sync_audience_t *a, sync_client_t *c);
+
+
+/*
+ * Has the member, which is behind, read for itself what is above lsn.  It is
+ * left to the end of the turn.  Returns SYNC_OK or SYNC_ERROR (memory).
+ */
+ngx_int_t sync_fanout_replay(sync_client_t *c, sync_member_t *m,
+    uint64_t lsn, uint32_t epoch, ngx_uint_t slow);
+
+/* The LSN up to which all of a room was queued to a member, or withheld. */
+uint64_t sync_fanout_reached(sync_client_t *c, sync_member_t *m);
+
+/* The member leaves its room, or another worker reads for it. */
+void sync_fanout_forget(sync_client_t *c, sync_member_t *m);
+
+/* The client closes, or goes to another worker. */
+void sync_fanout_forget_all(sync_client_t *c);
 
 
 #endif /* _SYNC_AUDIENCE_H_INCLUDED_ */

@@ -10,6 +10,7 @@
 #include <ngx_http.h>
 #include <sync_connect.h>
 #include <sync_call.h>
+#include <sync_event_id.h>
 #include <sync_fanout.h>
 #include <sync_greeting.h>
 #include <sync_join.h>
@@ -17,6 +18,7 @@
 #include <sync_notify.h>
 #include <sync_process.h>
 #include <sync_random.h>
+#include <sync_replay.h>
 #include <sync_reply.h>
 #include <sync_request.h>
 #include <sync_session_attach.h>
@@ -55,6 +57,7 @@ typedef struct {
     sync_str_t             *denied;
     ngx_uint_t              ndenied;
     ngx_uint_t              ngranted;   /* they stand first in channels */
+    sync_event_id_t         event_id;
 
     unsigned                sse:1;
     unsigned                reading:1;  /* the session */
@@ -90,8 +93,7 @@ static ngx_int_t sync_connect_enter(sync_client_t *c);
 static ngx_int_t sync_connect_keep(sync_client_t *c, ngx_http_request_t *r);
 static void sync_connect_greeted(sync_client_t *c, sync_str_t *token);
 static void sync_connect_message(sync_client_t *c, u_char *p, size_t len);
-static void sync_connect_greet(sync_client_t *c, sync_str_t *denied,
-    ngx_uint_t ndenied);
+static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
 static void sync_connect_write_names(sync_writer_t *w, sync_str_t *names,
     ngx_uint_t n);
 static void sync_connect_tell(sync_client_t *c);
@@ -100,7 +102,7 @@ static void sync_connect_tell(sync_client_t *c);
 const sync_client_handler_t  sync_connect_handler = {
     sync_connect_message,
     NULL,
-    NULL,
+    sync_replay_drained,
     sync_connect_closed
 };
 
@@ -300,7 +302,11 @@ sync_connect_channels(sync_connect_t *cn)
         }
     }
 
-    return NGX_OK;
+    if (sync_connect_unescape(r, &list, "lastEventId") != NGX_OK) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    return sync_event_id_parse(r, &cn->event_id, cn->nchannels, &list);
 }
 
 
@@ -697,6 +703,7 @@ sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted)
     name = &cn->channels[cn->next++];
 
     if (granted) {
+        cn->event_id.places[cn->ngranted] = cn->next - 1;
         cn->channels[cn->ngranted++] = *name;
 
     } else {
@@ -811,13 +818,19 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         }
     }
 
-    if (cn->sse) {
-        sync_connect_greet(c, cn->denied, cn->ndenied);
-
-    } else {
+    if (!cn->sse) {
         sync_session_rejoin(c);
-        sync_connect_greet(c, NULL, 0);
+        sync_connect_greet(c, NULL);
+
+        return SYNC_OK;
     }
+
+    if (sync_event_id_begin(c, &cn->event_id, cn->channels, cn->ngranted)
+        != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    sync_connect_greet(c, cn);
 
     return SYNC_OK;
 }
@@ -867,7 +880,7 @@ sync_connect_greeted(sync_client_t *c, sync_str_t *token)
     sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
 
     sync_session_rejoin(c);
-    sync_connect_greet(c, NULL, 0);
+    sync_connect_greet(c, NULL);
 }
 
 
@@ -884,7 +897,7 @@ sync_connect_message(sync_client_t *c, u_char *p, size_t len)
 
 
 static void
-sync_connect_greet(sync_client_t *c, sync_str_t *denied, ngx_uint_t ndenied)
+sync_connect_greet(sync_client_t *c, sync_connect_t *cn)
 {
     ngx_uint_t      n;
     ngx_time_t     *tp;
@@ -933,9 +946,14 @@ sync_connect_greet(sync_client_t *c, sync_str_t *denied, ngx_uint_t ndenied)
         sync_write_literal(&w, ",\"timestamp\":");
         sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
 
-        if (ndenied) {
+        if (cn) {
+            sync_event_id_write(&w, &cn->event_id, cn->channels,
+                                cn->ngranted);
+        }
+
+        if (cn && cn->ndenied) {
             sync_write_literal(&w, ",\"denied\":");
-            sync_connect_write_names(&w, denied, ndenied);
+            sync_connect_write_names(&w, cn->denied, cn->ndenied);
         }
 
         sync_write_literal(&w, "}]");

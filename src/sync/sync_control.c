@@ -51,11 +51,11 @@ static void sync_control_write_arg(sync_writer_t *w, u_char *p,
 static const sync_control_op_t  sync_control_ops[] = {
     { "publish", sync_control_publish, 0,
       " room rooms pattern clientId token tokens user all event data "
-      "except " },
+      "except id lsn " },
     { "emit", sync_control_emit, 0,
       " room rooms pattern clientId token tokens user all event args except "
       "ack timeout binary " },
-    { "broadcast", sync_control_broadcast, 0, " channel data " },
+    { "broadcast", sync_control_broadcast, 0, " channel data id lsn " },
     { "kick", sync_control_kick, 0, " clientId token user reason " },
     { "disconnect", sync_control_disconnect, 0, " clientId token user " },
     { "join", sync_control_join, 0, " room clientId token " },
@@ -77,7 +77,7 @@ static const sync_control_op_t  sync_control_ops[] = {
 /* fields that later versions of the operations have */
 
 static const char  sync_control_later[] =
-    " key id lsn ";
+    " key ";
 
 
 const sync_control_op_t *

@@ -278,6 +278,14 @@ sync_control_busy(sync_control_t *ctl, const char *code, const char *message)
 
 
 ngx_int_t
+sync_control_stale(sync_control_t *ctl)
+{
+    return sync_control_fail(ctl, NGX_HTTP_CONFLICT, "publish.stale",
+                             "\"lsn\" is not above the last one of the room");
+}
+
+
+ngx_int_t
 sync_control_fail(sync_control_t *ctl, ngx_uint_t status, const char *code,
     const char *message)
 {

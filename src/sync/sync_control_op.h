@@ -173,6 +173,7 @@ ngx_int_t sync_control_invalid(sync_control_t *ctl, const char *fmt, ...);
 ngx_int_t sync_control_missing(sync_control_t *ctl, const char *field);
 ngx_int_t sync_control_not_found(sync_control_t *ctl);
 ngx_int_t sync_control_full(sync_control_t *ctl);
+ngx_int_t sync_control_stale(sync_control_t *ctl);
 ngx_int_t sync_control_busy(sync_control_t *ctl, const char *code,
     const char *message);
 

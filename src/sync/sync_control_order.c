@@ -10,6 +10,7 @@
 #include <sync_command.h>
 #include <sync_frame.h>
 #include <sync_name.h>
+#include <sync_position.h>
 #include <sync_session_change.h>
 #include <sync_ws.h>
 
@@ -33,6 +34,8 @@ static ngx_int_t sync_control_target_token(sync_control_t *ctl,
     sync_json_t *v, sync_control_target_t *target);
 static ngx_int_t sync_control_target_list(sync_control_t *ctl,
     sync_json_t *list, ngx_array_t *names);
+static ngx_int_t sync_control_once(sync_control_t *ctl, sync_saying_t *s);
+static json_t *sync_control_position(sync_said_t *said);
 static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
 static ngx_int_t sync_control_say_rooms(sync_control_t *ctl,
     sync_control_target_t *target, sync_saying_t *s, uint64_t *lsns);
@@ -397,6 +400,61 @@ sync_control_target_list(sync_control_t *ctl, sync_json_t *list,
 }
 
 
+/* What a publish may be repeated by: "id", and "lsn", its own place. */
+
+static ngx_int_t
+sync_control_once(sync_control_t *ctl, sync_saying_t *s)
+{
+    int64_t      n;
+    ngx_int_t    rc;
+    sync_str_t   text;
+    sync_json_t  v;
+
+    rc = sync_control_string(ctl, "id", &s->id);
+
+    if (rc == SYNC_ERROR) {
+        return SYNC_ERROR;
+    }
+
+    if (rc == SYNC_OK && (s->id.len == 0 || s->id.len > SYNC_NAME_MAX)) {
+        return sync_control_invalid(ctl, "\"id\" must be 1 to %d bytes long",
+                                    SYNC_NAME_MAX);
+    }
+
+    if (sync_control_field(ctl, "lsn", &v) == SYNC_OK) {
+
+        if (v.type == SYNC_JSON_STRING) {
+
+            if (sync_control_unquote(ctl, &v, &text) != SYNC_OK) {
+                return SYNC_ERROR;
+            }
+
+            if (sync_lsn_parse(&s->lsn, &text) != SYNC_OK) {
+                s->lsn = 0;
+            }
+
+        } else if (sync_json_int64(&n, &v) == SYNC_OK && n > 0) {
+            s->lsn = n;
+        }
+
+        if (s->lsn == 0 || s->lsn == (uint64_t) -1) {
+            return sync_control_invalid(ctl, "\"lsn\" must be a number above "
+                                        "0, or as \"0/16B3748\"");
+        }
+    }
+
+    if ((s->id.len || s->lsn)
+        && sync_control_field(ctl, "room", &v) != SYNC_OK
+        && sync_control_field(ctl, "rooms", &v) != SYNC_OK
+        && sync_control_field(ctl, "channel", &v) != SYNC_OK)
+    {
+        return sync_control_invalid(ctl, "\"id\" and \"lsn\" are for rooms");
+    }
+
+    return SYNC_OK;
+}
+
+
 /* Makes ["event",data] of the fields; data goes in unaltered. */
 
 static ngx_int_t
@@ -413,7 +471,7 @@ sync_control_saying(sync_control_t *ctl, sync_saying_t *s)
 
     rc = sync_control_string(ctl, "event", &event);
 
-    if (rc == SYNC_ERROR) {
+    if (rc == SYNC_ERROR || sync_control_once(ctl, s) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -536,11 +594,12 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
 {
     json_t       *rooms, *room;
     ngx_int_t     rc;
-    ngx_uint_t    i, receivers;
+    ngx_uint_t    i, stale, receivers;
     sync_str_t   *name;
     sync_said_t   said;
     char          key[SYNC_NAME_MAX + 1];
 
+    stale = 0;
     rooms = NULL;
     receivers = 0;
 
@@ -564,8 +623,25 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
 
         rc = sync_publish_room(ctl->main, &name[i], NULL, s, &said);
 
-        if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+        if (rc == SYNC_BUSY) {
             return sync_control_full(ctl);
+        }
+
+        if (rc == SYNC_ERROR) {
+
+            /* the others are to have it */
+
+            stale = 1;
+
+            room = json_object();
+
+            sync_control_set(ctl, room, "errorCode",
+                             json_string("publish.stale"));
+            sync_control_set(ctl, room, "position",
+                             sync_control_position(&said));
+            sync_control_set(ctl, rooms, key, room);
+
+            continue;
         }
 
         if (lsns && rc == SYNC_OK) {
@@ -583,7 +659,7 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
         sync_control_set(ctl, room, "receivers",
                          said.receivers == SYNC_PUBLISH_UNCOUNTED
                          ? json_null() : json_integer(said.receivers));
-        sync_control_set(ctl, room, "position", json_null());
+        sync_control_set(ctl, room, "position", sync_control_position(&said));
         sync_control_set(ctl, rooms, key, room);
     }
 
@@ -592,7 +668,27 @@ sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
                          json_integer(receivers));
     }
 
-    return SYNC_OK;
+    return stale ? sync_control_stale(ctl) : SYNC_OK;
+}
+
+
+static json_t *
+sync_control_position(sync_said_t *said)
+{
+    u_char           *p;
+    sync_position_t   pos;
+    u_char            text[SYNC_POSITION_LEN];
+
+    if (!said->recoverable) {
+        return json_null();
+    }
+
+    pos.lsn = said->lsn;
+    pos.nonce = said->nonce;
+
+    p = sync_position_print(text, &pos);
+
+    return json_stringn((char *) text, p - text);
 }
 
 

@@ -7,7 +7,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_deliver.h>
+#include <sync_extra.h>
+#include <sync_json.h>
 #include <sync_name.h>
+#include <sync_position.h>
 #include <sync_ws.h>
 
 
@@ -16,25 +19,36 @@
  */
 
 
-static ngx_uint_t sync_deliver_wants(sync_client_t *c, sync_entry_t *e);
 static ngx_uint_t sync_deliver_passes(sync_batch_t *b, sync_client_t *c,
     sync_entry_t *e);
 static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
+static void sync_deliver_moved(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c, sync_entry_t *e);
+static ngx_int_t sync_deliver_slow(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c, uint32_t from, uint32_t to);
+static ngx_int_t sync_deliver_listed(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c, sync_run_t *run, uint32_t from, uint32_t to);
 static sync_run_t *sync_deliver_run(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c);
+
+
+/* of sync_resume_e */
+
+static const char  *sync_deliver_reasons[] = {
+    NULL, "new", "invalid", "trimmed", "expired", "fork", "reset", "overflow",
+    "unavailable", NULL
+};
 
 
 void
 sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 {
-    uint32_t       i, from;
+    uint32_t       from;
     uint64_t       start;
     sync_entry_t  *e;
 
     from = 0;
-
-    e = (sync_entry_t *) b->entries;
 
     if (a->late > b->first) {
 
@@ -42,10 +56,34 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 
         start = sync_fanout_membership(a, c)->start;
 
+        if (start == SYNC_ROOM_READING) {
+            return;
+        }
+
+        e = (sync_entry_t *) b->entries;
+
         while (from < b->n && e->lsn <= start) {
             e = sync_entry_next(e);
             from++;
         }
+    }
+
+    sync_deliver_from(a, b, c, from);
+}
+
+
+void
+sync_deliver_from(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    uint32_t from)
+{
+    uint32_t       i;
+    ngx_uint_t     wanted;
+    sync_entry_t  *e, *last;
+
+    e = (sync_entry_t *) b->entries;
+
+    if (from == 0 && b->n && e->kind == SYNC_ENTRY_GAP) {
+        sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_GAPS, 1);
     }
 
     if (!b->choosy) {
@@ -56,11 +94,19 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
         return;
     }
 
-    for (i = from; i < b->n; i++) {
+    for (i = 0; i < from; i++) {
+        e = sync_entry_next(e);
+    }
 
-        if (!sync_deliver_wants(c, e)
-            || (b->filtered && !sync_deliver_passes(b, c, e)))
-        {
+    last = NULL;
+    wanted = 1;
+
+    for (i = from; i < b->n; i++) {
+        last = e;
+        wanted = sync_deliver_wanted(c, e)
+                 && (!b->filtered || sync_deliver_passes(b, c, e));
+
+        if (!wanted) {
 
             if (from < i && sync_deliver_queue(a, b, c, from, i) != SYNC_OK) {
                 return;
@@ -74,7 +120,164 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 
     if (from < b->n) {
         (void) sync_deliver_queue(a, b, c, from, b->n);
+        return;
     }
+
+    if (!wanted && b->recoverable) {
+        sync_deliver_moved(a, b, c, last);
+    }
+}
+
+
+/*
+ * The last message is not for the client.  It has to know where it is all the
+ * same: from the position before, it would get the message when it comes back
+ * as somebody else.
+ */
+
+static void
+sync_deliver_moved(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    sync_entry_t *e)
+{
+    size_t         size;
+    u_char        *p;
+    uint64_t       buf[sizeof(sync_entry_t) / 8 + 2];
+    sync_batch_t   moved;
+    sync_entry_t   copy;
+
+    static u_char  json[] = "[\"position\"]";
+
+    ngx_memzero(&copy, sizeof(sync_entry_t));
+
+    size = sizeof(sync_entry_t) + sizeof(json) - 1;
+
+    copy.lsn = e->lsn;
+    copy.nonce = e->nonce;
+    copy.time = e->time;
+    copy.kind = SYNC_ENTRY_POSITION;
+    copy.len = sizeof(json) - 1;
+    copy.event_len = sizeof(json) - 3;
+    copy.size = ngx_align(size, SYNC_ENTRY_ALIGN);
+
+    p = ngx_cpymem((u_char *) buf, &copy, sizeof(sync_entry_t));
+    ngx_memcpy(p, json, sizeof(json) - 1);
+
+    sync_batch_init(&moved, (u_char *) buf, copy.size, 1);
+
+    moved.first = b->first;
+    moved.recoverable = 1;
+    moved.replay = b->replay;
+
+    (void) sync_deliver_queue(a, &moved, c, 0, 1);  /* it counts as one */
+
+    sync_batch_done(&moved);
+}
+
+
+void
+sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one)
+{
+    sync_entry_t  *e;
+
+    ngx_memzero(b, sizeof(sync_batch_t));
+
+    e = (sync_entry_t *) p;
+
+    b->entries = p;
+    b->first = e->lsn - 1;
+
+    b->staged = (e->flags & SYNC_EXTRA_STAGED) != 0;
+    b->filtered = (e->flags & SYNC_EXTRA_FILTERED) != 0;
+
+    do {
+        b->n++;
+        b->len += e->size;
+        b->last = e->lsn;
+        b->choosy |= (e->nexcept || e->subject_len || b->filtered);
+
+        e = sync_entry_next(e);
+
+    } while (b->len < len
+             && !one && e->kind != SYNC_ENTRY_COMMAND
+             && !b->staged && !b->filtered
+             && !(e->flags & (SYNC_EXTRA_STAGED|SYNC_EXTRA_FILTERED)));
+}
+
+
+void
+sync_batch_done(sync_batch_t *b)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < SYNC_DIALECT_MAX; i++) {
+        if (b->runs[i]) {
+            sync_run_unref(b->runs[i]);
+        }
+    }
+
+    for (i = 0; i < 2; i++) {
+        if (b->bare[i]) {
+            sync_run_unref(b->bare[i]);
+        }
+    }
+
+    if (b->sieve) {
+        ngx_free(b->sieve);
+    }
+}
+
+
+size_t
+sync_deliver_gap(u_char *p, sync_str_t *room, sync_resume_e reason,
+    sync_position_t *at)
+{
+    size_t          size;
+    u_char         *name;
+    ngx_time_t     *tp;
+    sync_entry_t   *e;
+    sync_writer_t   w;
+    u_char          pos[SYNC_POSITION_LEN];
+    u_char          buf[SYNC_GAP_MAX];
+
+    sync_writer_init(&w, buf, SYNC_GAP_MAX);
+
+    sync_write_literal(&w, "[\"gap\",{\"room\":");
+    sync_json_write_str(&w, room);
+    sync_write_literal(&w, ",\"reason\":\"");
+
+    name = (u_char *) sync_deliver_reason(reason);
+    sync_write(&w, name, ngx_strlen(name));
+
+    sync_write_literal(&w, "\",\"pos\":\"");
+    sync_write(&w, pos, sync_position_print(pos, at) - pos);
+    sync_write_literal(&w, "\"}]");
+
+    size = ngx_align(sizeof(sync_entry_t) + w.len, SYNC_ENTRY_ALIGN);
+    tp = ngx_timeofday();
+
+    e = (sync_entry_t *) (p - size);
+
+    ngx_memzero(e, size);
+
+    e->lsn = at->lsn;
+    e->nonce = at->nonce;
+    e->time = (uint64_t) tp->sec * 1000 + tp->msec;
+    e->size = size;
+    e->len = w.len;
+    e->event_len = sizeof("\"gap\"") - 1;
+    e->kind = SYNC_ENTRY_GAP;
+    e->pad = size - sizeof(sync_entry_t) - w.len;
+
+    ngx_memcpy(sync_entry_json(e), buf, w.len);
+
+    return size;
+}
+
+
+const char *
+sync_deliver_reason(sync_resume_e reason)
+{
+    return sync_deliver_reasons[reason];
 }
 
 
@@ -88,13 +291,13 @@ sync_deliver_meant(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
         return 0;
     }
 
-    return sync_deliver_wants(c, e)
+    return sync_deliver_wanted(c, e)
            && (!b->filtered || sync_deliver_passes(b, c, e));
 }
 
 
-static ngx_uint_t
-sync_deliver_wants(sync_client_t *c, sync_entry_t *e)
+ngx_uint_t
+sync_deliver_wanted(sync_client_t *c, sync_entry_t *e)
 {
     u_char      *id;
     ngx_uint_t   i;
@@ -168,8 +371,12 @@ static ngx_int_t
 sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     uint32_t from, uint32_t to)
 {
-    uint32_t     pos, last;
-    sync_run_t  *run;
+    uint32_t      pos, last;
+    ngx_int_t     rc;
+    sync_run_t   *run;
+    sync_zone_t  *z;
+
+    z = sync_fanout_worker.zone;
 
     run = sync_deliver_run(a, b, c);
 
@@ -181,7 +388,24 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     pos = from ? run->ends[from - 1] : 0;
     last = run->ends[to - 1];
 
-    return sync_deliver_span(a, c, run, pos, last, to - from);
+    rc = (c->listed && b->recoverable)
+         ? sync_deliver_listed(a, b, c, run, from, to)
+         : sync_client_queue(c, run, pos, last);
+
+    if (rc == SYNC_OK) {
+        a->pressed |= sync_client_pressed(c);
+
+        sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
+        sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
+        return SYNC_OK;
+    }
+
+    if (rc != SYNC_BUSY) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return SYNC_ERROR;
+    }
+
+    return sync_deliver_slow(a, b, c, from, to);
 }
 
 
@@ -189,8 +413,9 @@ ngx_int_t
 sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
     uint32_t pos, uint32_t last, ngx_uint_t n)
 {
-    ngx_int_t     rc;
-    sync_zone_t  *z;
+    ngx_int_t       rc;
+    sync_zone_t    *z;
+    sync_member_t  *m;
 
     z = sync_fanout_worker.zone;
 
@@ -209,7 +434,20 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
         return SYNC_ERROR;
     }
 
-    if (a->slow == SYNC_SLOW_DROP) {
+    if (a->recoverable && a->slow == SYNC_SLOW_DROP) {
+
+        /* it reads that message, and those behind it, by itself */
+
+        m = sync_fanout_membership(a, c);
+
+        if (m->start == SYNC_ROOM_READING
+            || sync_fanout_replay(c, m, a->last, m->room->log.epoch, 1)
+               == SYNC_OK)
+        {
+            return SYNC_OK;
+        }
+
+    } else if (a->slow == SYNC_SLOW_DROP) {
         sync_zone_count(z, SYNC_COUNT_DROPPED, n);
         return SYNC_OK;
     }
@@ -221,6 +459,163 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
 }
 
 
+/*
+ * The client's queue is full.  In a room with a history it may read later
+ * what it does not get now.
+ */
+
+static ngx_int_t
+sync_deliver_slow(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    uint32_t from, uint32_t to)
+{
+    uint32_t        i, epoch;
+    uint64_t        lsn;
+    sync_entry_t   *e;
+    sync_zone_t    *z;
+    sync_member_t  *m;
+
+    z = sync_fanout_worker.zone;
+
+    if (b->recoverable && (a->slow == SYNC_SLOW_DROP || b->replay)) {
+        lsn = b->first;
+        e = (sync_entry_t *) b->entries;
+
+        for (i = 0; i < from; i++) {
+            lsn = e->lsn;
+            e = sync_entry_next(e);
+        }
+
+        m = sync_fanout_membership(a, c);
+        epoch = m->room->log.epoch;
+
+        if (from == 0 && e->kind == SYNC_ENTRY_GAP) {
+
+            /* it is to be told again */
+
+            lsn = 0;
+            epoch -= (e->lsn == 0);
+        }
+
+        if (sync_fanout_replay(c, m, lsn, epoch, 1) == SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+    } else if (a->slow == SYNC_SLOW_DROP) {
+        sync_zone_count(z, SYNC_COUNT_DROPPED, to - from);
+        return SYNC_OK;
+    }
+
+    sync_zone_count(z, SYNC_COUNT_SLOW, 1);
+    sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    return SYNC_ERROR;
+}
+
+
+/*
+ * An event stream of several channels: before each event goes the list of
+ * all their positions, which is the client's alone.
+ */
+
+static ngx_int_t
+sync_deliver_listed(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    sync_run_t *run, uint32_t from, uint32_t to)
+{
+    uint32_t        i;
+    ngx_int_t       rc;
+    ngx_uint_t      k;
+    sync_entry_t   *e;
+    sync_place_t   *place;
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+    place = NULL;
+
+    for (k = 0; k < rs->nplaces; k++) {
+        if (rs->places[k].member && rs->places[k].member->room == a->room) {
+            place = &rs->places[k];
+        }
+    }
+
+    rc = sync_client_takes(c);
+
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+
+    e = (sync_entry_t *) b->entries;
+
+    for (i = 0; i < to; i++, e = sync_entry_next(e)) {
+
+        if (i < from) {
+            continue;
+        }
+
+        if (place) {
+            place->pos.lsn = e->lsn;
+            place->pos.nonce = e->nonce;
+        }
+
+        sync_deliver_list(c);
+
+        rc = sync_client_queue_part(c, run, i ? run->ends[i - 1] : 0,
+                                    run->ends[i]);
+
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+    }
+
+    return SYNC_OK;
+}
+
+
+void
+sync_deliver_list(sync_client_t *c)
+{
+    u_char         *p, *list;
+    ngx_uint_t      i;
+    sync_str_t      id;
+    sync_run_t     *run;
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    list = ngx_alloc(rs->nplaces * (SYNC_POSITION_LEN + 1), ngx_cycle->log);
+    if (list == NULL) {
+        return;
+    }
+
+    p = list;
+
+    for (i = 0; i < rs->nplaces; i++) {
+
+        if (i) {
+            *p++ = ',';
+        }
+
+        if (rs->places[i].member) {
+            p = sync_position_print(p, &rs->places[i].pos);
+
+        } else {
+            *p++ = '-';
+        }
+    }
+
+    id.data = list;
+    id.len = p - list;
+
+    run = sync_frame_id(c->dialect, &id);
+
+    ngx_free(list);
+
+    if (run) {
+        (void) sync_client_queue_control(c, run);   /* or it has no id */
+        sync_run_unref(run);
+    }
+}
+
+
 static sync_run_t *
 sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
 {
@@ -228,7 +623,9 @@ sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
     sync_run_t            **run;
     sync_frame_deflate_t    deflate;
 
-    run = &b->runs[c->dialect];
+    run = (c->listed && b->recoverable)
+          ? &b->bare[c->dialect == SYNC_DIALECT_SSE_RAW]
+          : &b->runs[c->dialect];
 
     if (*run == NULL) {
         deflate.level = c->conf->level;
@@ -243,7 +640,8 @@ sync_deliver_run(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
         }
 
         *run = sync_frame_entries(c->dialect, b->entries, b->len, b->n,
-                                  &name, 0, &deflate);
+                                  &name, b->recoverable && !c->listed,
+                                  &deflate);
     }
 
     return *run;

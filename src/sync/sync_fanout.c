@@ -13,6 +13,7 @@
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
 #include <sync_notify.h>
+#include <sync_replay.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
@@ -29,6 +30,7 @@ static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
 static void sync_fanout_go_on(void);
+static void sync_fanout_lost(sync_audience_t *a, sync_take_t *t);
 static ngx_int_t sync_fanout_grow(size_t need);
 static void sync_fanout_begin(sync_audience_t *a);
 static void sync_fanout_obey(sync_audience_t *a);
@@ -65,6 +67,7 @@ sync_fanout_init_worker(sync_main_settings_t *main,
 
     ngx_rbtree_init(&w->audiences, &w->sentinel, sync_fanout_insert);
     ngx_queue_init(&w->active);
+    ngx_queue_init(&w->ready);
 
     w->host = sync_fanout_create(&name);
 
@@ -116,6 +119,8 @@ sync_fanout_exit(sync_client_t *c)
         sync_fanout_leave_member(c, c->record->members);
     }
 
+    sync_fanout_forget_all(c);
+
     sync_fanout_unseat(sync_fanout_worker.host, c->seat);
 }
 
@@ -161,6 +166,11 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
     a->interest = j.interest;
     j.interest->cookie = (uintptr_t) a;
     a->room = j.member->room;
+    a->recoverable = (a->room->history != 0);
+
+    if (a->n == 0) {
+        a->last = j.interest->cursor;
+    }
 
     j.member->index = a->n;
     a->seats[a->n++] = c;
@@ -207,6 +217,7 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
 
     a = sync_fanout_audience(m);
 
+    sync_fanout_forget(c, m);
     sync_fanout_unseat(a, m->index);
 
     if (a->n == 0) {
@@ -528,7 +539,7 @@ sync_fanout_look(void)
 
     for (i = 0; i < SYNC_FANOUT_TAKES && n; i++) {
 
-        t.buf = w->buf;
+        t.buf = w->buf + SYNC_GAP_MAX;
         t.size = w->size;
 
         rc = sync_room_take(z, &t);
@@ -557,11 +568,16 @@ sync_fanout_look(void)
             sync_zone_count(z, SYNC_COUNT_OVERRUN, t.lost);
         }
 
-        if (t.len) {
-            a = (sync_audience_t *) (uintptr_t) t.cookie;
+        a = (sync_audience_t *) (uintptr_t) t.cookie;
 
-            a->rest = t.buf;
-            a->rest_len = t.len;
+        a->rest = t.buf;
+        a->rest_len = t.len;
+
+        if (a->recoverable && (t.lost || t.reset)) {
+            sync_fanout_lost(a, &t);
+        }
+
+        if (a->rest_len) {
 
             /* who heeds a command may be the last to leave */
 
@@ -574,8 +590,10 @@ sync_fanout_look(void)
         }
     }
 
-    w->behind = (i == SYNC_FANOUT_TAKES || n == 0
-                 || !ngx_queue_empty(&w->active));
+    w->behind = sync_replay_go_on();
+
+    w->behind |= (i == SYNC_FANOUT_TAKES || n == 0
+                  || !ngx_queue_empty(&w->active));
 
     sync_client_finish();
 
@@ -657,6 +675,22 @@ sync_fanout_go_on(void)
 }
 
 
+/* The members are to know before they hear what came after. */
+
+static void
+sync_fanout_lost(sync_audience_t *a, sync_take_t *t)
+{
+    size_t  len;
+
+    len = sync_deliver_gap(t->buf, &a->name,
+                           t->reset ? SYNC_RESUME_RESET : SYNC_RESUME_TRIMMED,
+                           &t->at);
+
+    a->rest = t->buf - len;
+    a->rest_len += len;
+}
+
+
 static ngx_int_t
 sync_fanout_grow(size_t need)
 {
@@ -667,7 +701,7 @@ sync_fanout_grow(size_t need)
 
     need = ngx_max(need, SYNC_FANOUT_BUFFER);
 
-    p = ngx_alloc(need, ngx_cycle->log);
+    p = ngx_alloc(SYNC_GAP_MAX + need, ngx_cycle->log);
     if (p == NULL) {
         return SYNC_ERROR;
     }
@@ -691,7 +725,6 @@ sync_fanout_grow(size_t need)
 static void
 sync_fanout_begin(sync_audience_t *a)
 {
-    sync_entry_t          *e;
     sync_batch_t          *b;
     sync_fanout_worker_t  *w;
 
@@ -722,28 +755,9 @@ sync_fanout_begin(sync_audience_t *a)
         }
     }
 
-    ngx_memzero(b, sizeof(sync_batch_t));
+    sync_batch_init(b, a->rest, a->rest_len, a == w->host);
 
-    e = (sync_entry_t *) a->rest;
-
-    b->entries = a->rest;
-    b->first = e->lsn - 1;
-
-    b->staged = (e->flags & SYNC_EXTRA_STAGED) != 0;
-    b->filtered = (e->flags & SYNC_EXTRA_FILTERED) != 0;
-
-    do {
-        b->n++;
-        b->len += e->size;
-        b->last = e->lsn;
-        b->choosy |= (e->nexcept || e->subject_len || b->filtered);
-
-        e = sync_entry_next(e);
-
-    } while (b->len < a->rest_len
-             && a != w->host && e->kind != SYNC_ENTRY_COMMAND
-             && !b->staged && !b->filtered
-             && !(e->flags & (SYNC_EXTRA_STAGED|SYNC_EXTRA_FILTERED)));
+    b->recoverable = a->recoverable;
 
     a->rest += b->len;
     a->rest_len -= b->len;
@@ -1139,22 +1153,15 @@ sync_fanout_release(sync_audience_t *a)
 static void
 sync_fanout_end(sync_audience_t *a)
 {
-    ngx_uint_t             i;
     sync_batch_t          *b;
     sync_fanout_worker_t  *w;
 
     w = &sync_fanout_worker;
     b = a->batch;
 
-    for (i = 0; i < SYNC_DIALECT_MAX; i++) {
-        if (b->runs[i]) {
-            sync_run_unref(b->runs[i]);
-        }
-    }
+    sync_batch_done(b);
 
-    if (b->sieve) {
-        ngx_free(b->sieve);
-    }
+    a->last = b->last;
 
     if (w->spare == NULL) {
         w->spare = b;

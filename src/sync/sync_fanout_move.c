@@ -135,6 +135,8 @@ sync_fanout_arrive(sync_client_t *c)
             }
 
             a->room = m->room;
+            a->recoverable = (m->room->history != 0);
+            a->last = m->interest->cursor;
             a->interest = m->interest;
             m->interest->cookie = (uintptr_t) a;
         }

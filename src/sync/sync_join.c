@@ -10,6 +10,8 @@
 #include <sync_call.h>
 #include <sync_fanout.h>
 #include <sync_name.h>
+#include <sync_position.h>
+#include <sync_replay.h>
 #include <sync_reply.h>
 #include <sync_session_change.h>
 #include <sync_session_rooms.h>
@@ -26,6 +28,8 @@ typedef struct {
     unsigned         leave:1;
     unsigned         fresh:1;           /* was not a member before */
     unsigned         writing:1;         /* the session is being written */
+    sync_str_t       pos;               /* handed back; empty: none */
+    u_char           pos_buf[SYNC_POSITION_LEN];
     u_char           buf[SYNC_INDEX_MAX];
 
     sync_session_op_t  op;
@@ -36,8 +40,11 @@ typedef struct {
 static void sync_join_list_error(sync_client_t *c, sync_str_t *index);
 static void sync_join_request(sync_client_t *c, sync_json_t *arg,
     ngx_uint_t leave);
+static void sync_join_position(sync_str_t *pos, sync_json_t *arg,
+    u_char *buf);
+static void sync_join_reply(sync_join_t *j);
 static ngx_int_t sync_join_wait(sync_client_t *c, sync_str_t *room,
-    sync_str_t *index, ngx_uint_t leave);
+    sync_str_t *index, sync_str_t *pos, ngx_uint_t leave);
 static void sync_join_next(sync_client_t *c);
 static ngx_int_t sync_join_begin(sync_join_t *j);
 static ngx_int_t sync_join_ask(sync_join_t *j);
@@ -128,7 +135,8 @@ static void
 sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
 {
     u_char        buf[SYNC_INDEX_MAX], name[SYNC_NAME_MAX];
-    sync_str_t    room, index;
+    u_char        text[SYNC_POSITION_LEN];
+    sync_str_t    room, index, pos;
     sync_json_t   v;
     ngx_uint_t    invalid, open;
     sync_join_t   j;
@@ -179,6 +187,8 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
         return;
     }
 
+    sync_join_position(&pos, arg, text);
+
     waiting = sync_join_waits(c, &room, leave) || c->opaque
               ? sync_call_waiting(c) : NULL;
 
@@ -190,13 +200,14 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
         j.client = c;
         j.room = room;
         j.index = index;
+        j.pos = pos;
         j.leave = leave;
 
         (void) sync_join_do(&j);
         return;
     }
 
-    if (sync_join_wait(c, &room, &index, leave) != SYNC_OK) {
+    if (sync_join_wait(c, &room, &index, &pos, leave) != SYNC_OK) {
         sync_reply_code(c, sync_join_event(leave), &index, "hook.busy", 503);
     }
 }
@@ -233,6 +244,31 @@ sync_join_session(sync_client_t *c, const char *event, sync_str_t *index,
 }
 
 
+/* What is no position is kept as one that does not parse. */
+
+static void
+sync_join_position(sync_str_t *pos, sync_json_t *arg, u_char *buf)
+{
+    sync_json_t  v;
+
+    pos->len = 0;
+    pos->data = buf;
+
+    if (sync_json_get(&v, arg, "pos") != SYNC_OK
+        || v.type == SYNC_JSON_NULL)
+    {
+        return;
+    }
+
+    if (v.type != SYNC_JSON_STRING
+        || sync_json_string(pos, &v, buf, SYNC_POSITION_LEN) != SYNC_OK
+        || pos->len == 0)
+    {
+        sync_str_set(pos, "?");
+    }
+}
+
+
 /* Whether it cannot be done at once. */
 
 static ngx_uint_t
@@ -265,7 +301,7 @@ sync_join_asks(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
 
 static ngx_int_t
 sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
-    ngx_uint_t leave)
+    sync_str_t *pos, ngx_uint_t leave)
 {
     ngx_uint_t    n;
     ngx_queue_t  *q, *waiting;
@@ -301,6 +337,10 @@ sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
     j->index.data = j->buf;
     j->index.len = index->len;
     ngx_memcpy(j->buf, index->data, index->len);
+
+    j->pos.data = j->pos_buf;
+    j->pos.len = pos->len;
+    ngx_memcpy(j->pos_buf, pos->data, pos->len);
 
     j->room.data = (u_char *) j + sizeof(sync_join_t);
     j->room.len = room->len;
@@ -620,7 +660,37 @@ sync_join_finish(sync_join_t *j, ngx_int_t rc)
         return;
     }
 
-    sync_reply_rooms(c, sync_join_event(j->leave), &j->index);
+    if (j->leave) {
+        sync_reply_rooms(c, "leaveRoom", &j->index);
+
+    } else {
+        sync_join_reply(j);
+    }
+}
+
+
+/* What was missed follows the answer, and then what is new. */
+
+static void
+sync_join_reply(sync_join_t *j)
+{
+    sync_str_t         more;
+    sync_writer_t      w;
+    sync_resumption_t  r;
+    u_char             buf[SYNC_REPLAY_TEXT];
+
+    sync_replay_resume(j->client, &j->room, &j->pos, &r);
+
+    if (r.reason == SYNC_RESUME_VOLATILE) {
+        sync_reply_rooms(j->client, "joinRoom", &j->index);
+        return;
+    }
+
+    sync_writer_init(&w, buf, sizeof(buf));
+    sync_replay_write(&w, &r);
+
+    sync_reply_str(&more, &w);
+    sync_reply_rooms_and(j->client, "joinRoom", &j->index, &more);
 }
 
 

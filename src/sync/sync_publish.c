@@ -9,6 +9,7 @@
 #include <sync_publish.h>
 #include <sync_session_store.h>
 #include <sync_cluster.h>
+#include <sync_random.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
@@ -43,6 +44,12 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
 
     rule = sync_settings_rule(main, room);
 
+    m.lsn = s->lsn;
+
+    if (s->id.len) {
+        m.id = sync_zone_hash64(main->zone, s->id.data, s->id.len) | 1;
+    }
+
     rc = sync_room_publish(main->zone, room, to, &rule->room, &m, &p);
 
     if ((rc == SYNC_OK || rc == SYNC_DECLINED) && rule->room.history == 0
@@ -52,13 +59,23 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
         rc = SYNC_OK;
     }
 
+    said->lsn = p.lsn;
+    said->nonce = p.nonce;
+    said->receivers = p.receivers;
+    said->recoverable = p.history;
+
+    if (rc == SYNC_ERROR) {
+        sync_zone_count(main->zone, SYNC_COUNT_STALE, 1);
+    }
+
     if (rc != SYNC_OK) {
         return rc;
     }
 
-    said->lsn = p.lsn;
-    said->nonce = p.nonce;
-    said->receivers = p.receivers;
+    if (p.repeated) {
+        sync_zone_count(main->zone, SYNC_COUNT_REPEATED, 1);
+        return SYNC_OK;
+    }
 
     sync_zone_count(main->zone, SYNC_COUNT_PUBLISHED, 1);
     sync_wake_send(main->zone, &p.wake);
@@ -179,7 +196,13 @@ sync_publish_message(sync_message_t *m, sync_saying_t *s)
     m->ack = s->ack;
     m->extra = s->extra;
     m->time = (uint64_t) tp->sec * 1000 + tp->msec;
-    m->nonce = (uint32_t) ngx_random();
+
+    /*
+     * It tells one life of a log from another: two that started alike, as
+     * copies of a machine do, must not go on alike.
+     */
+
+    sync_random((u_char *) &m->nonce, sizeof(m->nonce));
 }
 
 

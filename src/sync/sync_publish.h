@@ -28,6 +28,8 @@ typedef struct {
     uint8_t              flags;         /* SYNC_FRAME_* */
     uint64_t             ack;           /* 48 bits; 0: none is asked for */
     sync_str_t           extra;         /* for those who deliver it */
+    sync_str_t           id;            /* its publisher's name for it, or "" */
+    uint64_t             lsn;           /* its publisher's; 0: the next one */
 } sync_saying_t;
 
 
@@ -42,14 +44,21 @@ typedef struct {
     uint64_t             lsn;
     uint32_t             nonce;
     ngx_uint_t           receivers;
+    unsigned             recoverable:1; /* there is a position */
 } sync_said_t;
 
 
 /*
  * To a room; to is its address if the caller has a member in it, or NULL.
  * A name that ends in "*" is a pattern: every room that begins so, each
- * client once.  Returns SYNC_OK, SYNC_DECLINED if there is nobody to hear
- * it, or SYNC_BUSY if the zone is full.
+ * client once.
+ *
+ * In a recoverable room a message whose id is known is answered as it was,
+ * and not said again.
+ *
+ * Returns SYNC_OK; SYNC_DECLINED if there is nobody to hear it; SYNC_ERROR if
+ * its LSN is not above the top, which *said is then; or SYNC_BUSY if the zone
+ * is full.
  */
 ngx_int_t sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_room_t *to, sync_saying_t *s, sync_said_t *said);

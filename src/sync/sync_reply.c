@@ -172,6 +172,18 @@ sync_reply_code(sync_client_t *c, const char *event, sync_str_t *index,
 void
 sync_reply_rooms(sync_client_t *c, const char *event, sync_str_t *index)
 {
+    sync_str_t  none;
+
+    none.len = 0;
+
+    sync_reply_rooms_and(c, event, index, &none);
+}
+
+
+void
+sync_reply_rooms_and(sync_client_t *c, const char *event, sync_str_t *index,
+    sync_str_t *more)
+{
     ngx_uint_t     i, n;
     sync_str_t    *rooms;
     sync_writer_t  w;
@@ -198,7 +210,14 @@ sync_reply_rooms(sync_client_t *c, const char *event, sync_str_t *index)
             sync_json_write_str(&w, &rooms[i]);
         }
 
-        sync_write_literal(&w, "]}]");
+        sync_write_byte(&w, ']');
+
+        if (more->len) {
+            sync_write_byte(&w, ',');
+            sync_write_str(&w, more);
+        }
+
+        sync_write_literal(&w, "}]");
 
     } while (sync_reply_again(&w));
 

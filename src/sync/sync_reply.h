@@ -77,6 +77,10 @@ void sync_reply_code(sync_client_t *c, const char *event, sync_str_t *index,
 void sync_reply_rooms(sync_client_t *c, const char *event,
     sync_str_t *index);
 
+/* The same with more members, as they stand, behind the rooms. */
+void sync_reply_rooms_and(sync_client_t *c, const char *event,
+    sync_str_t *index, sync_str_t *more);
+
 /*
  * What a request is to be answered by: its responseIndex, as it stands in the
  * answering event's name; where a client of Socket.IO wants the answer as an

@@ -45,6 +45,7 @@ typedef struct {
     sync_str_t              pattern;
     sync_join_policy_e      join;
     sync_slow_policy_e      slow;
+    ngx_flag_t              recoverable;
     sync_room_rule_t        room;
 } sync_rule_t;
 

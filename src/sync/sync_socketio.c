@@ -14,6 +14,7 @@
 #include <sync_fanout.h>
 #include <sync_notify.h>
 #include <sync_random.h>
+#include <sync_replay.h>
 #include <sync_reply.h>
 #include <sync_request.h>
 #include <sync_session_attach.h>
@@ -108,7 +109,7 @@ static void sync_socketio_forget(sync_client_t *c);
 static const sync_eio_handler_t  sync_socketio_handler = {
     { sync_socketio_message,
       sync_socketio_binary,
-      NULL,
+      sync_replay_drained,
       sync_socketio_closed },
     sync_socketio_opened,
     sync_socketio_move,

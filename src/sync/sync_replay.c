@@ -1,0 +1,716 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <sync_replay.h>
+#include <sync_audience.h>
+#include <sync_deliver.h>
+#include <sync_recipient.h>
+#include <sync_wake.h>
+#include <sync_ws.h>
+
+
+/*
+ * Members that read for themselves: who came back with a position, and who
+ * was too slow for the others.
+ *
+ *     resume, or fell behind
+ *            |
+ *            v       queue is short: read, deliver
+ *          ready ----------------------------------> at the top: as others
+ *            ^              |
+ *            `--(drained)-- behind
+ *
+ * A client reads one room after another, and no more than its queue takes:
+ * the log is where it waits.  If what it has not read is freed meanwhile, it
+ * is told so before anything newer, and goes on from there.
+ */
+
+
+#define SYNC_REPLAY_SLICE   65536       /* bytes a read, at first */
+#define SYNC_REPLAY_TURN    524288      /* bytes a turn */
+#define SYNC_REPLAY_QUEUE   65536       /* bytes that may wait */
+
+
+static sync_resume_t *sync_replay_get(sync_client_t *c);
+static void sync_replay_ready(sync_resume_t *rs);
+static size_t sync_replay_step(sync_resume_t *rs);
+static ngx_int_t sync_replay_read(sync_replay_t *rp, sync_read_t *r);
+static void sync_replay_end(sync_client_t *c, sync_replay_t *rp,
+    uint64_t lsn);
+static void sync_replay_stage(sync_client_t *c, sync_replay_t *rp,
+    sync_entry_t *e);
+static void sync_replay_unstage(sync_replay_t *rp);
+static void sync_replay_stage_send(void *opaque, sync_client_t *c,
+    sync_run_t *run);
+static void sync_replay_stage_done(void *opaque);
+static void sync_replay_deliver(sync_client_t *c, sync_replay_t *rp,
+    sync_read_t *r, uint64_t from);
+static void sync_replay_remove(sync_client_t *c, sync_replay_t *rp);
+static void sync_replay_settled(sync_audience_t *a, uint64_t lsn);
+
+
+static const sync_stage_handler_t  sync_replay_stage_handler = {
+    sync_replay_stage_send,
+    sync_replay_stage_done
+};
+
+
+static u_char  *sync_replay_buf;        /* SYNC_GAP_MAX bytes before it */
+static size_t   sync_replay_size;
+
+
+void
+sync_replay_resume(sync_client_t *c, sync_str_t *name, sync_str_t *pos,
+    sync_resumption_t *r)
+{
+    sync_zone_t      *z;
+    sync_member_t    *m;
+    sync_resumed_t    resumed;
+    sync_position_t   position;
+
+    z = sync_fanout_worker.zone;
+    m = sync_fanout_member(c, name);
+
+    r->reason = SYNC_RESUME_VOLATILE;
+
+    if (m == NULL || m->room->history == 0) {
+        return;
+    }
+
+    r->reason = SYNC_RESUME_NEW;
+
+    if (pos->len) {
+        r->reason = SYNC_RESUME_INVALID;
+
+        if (sync_position_parse(&position, pos) == SYNC_OK) {
+            sync_room_resume(z, m, &position, &resumed);
+            r->reason = resumed.reason;
+        }
+    }
+
+    if (r->reason == SYNC_RESUME_OK) {
+        r->pos = resumed.top;
+
+        if (sync_fanout_replay(c, m, position.lsn, resumed.epoch, 0)
+            == SYNC_OK)
+        {
+            sync_zone_count(z, SYNC_COUNT_RECOVERED, 1);
+            return;
+        }
+
+        m->start = resumed.top.lsn;
+        r->reason = SYNC_RESUME_UNAVAILABLE;
+    }
+
+    if (pos->len) {
+        sync_zone_count(z, SYNC_COUNT_LOST, 1);
+    }
+
+    if (sync_room_position(z, m->room, sync_fanout_reached(c, m), &r->pos)
+        != SYNC_OK)
+    {
+        r->pos.nonce = 0;
+    }
+}
+
+
+void
+sync_replay_write(sync_writer_t *w, sync_resumption_t *r)
+{
+    u_char  *reason, pos[SYNC_POSITION_LEN];
+
+    if (r->reason == SYNC_RESUME_OK) {
+        sync_write_literal(w, "\"recovered\":true,\"reason\":null");
+
+    } else {
+        reason = (u_char *) sync_deliver_reason(r->reason);
+
+        sync_write_literal(w, "\"recovered\":false,\"reason\":\"");
+        sync_write(w, reason, ngx_strlen(reason));
+        sync_write_byte(w, '"');
+    }
+
+    sync_write_literal(w, ",\"pos\":\"");
+    sync_write(w, pos, sync_position_print(pos, &r->pos) - pos);
+    sync_write_byte(w, '"');
+}
+
+
+uint64_t
+sync_fanout_reached(sync_client_t *c, sync_member_t *m)
+{
+    uint64_t          lsn;
+    sync_replay_t    *rp;
+    sync_resume_t    *rs;
+    sync_audience_t  *a;
+
+    a = sync_fanout_audience(m);
+
+    if (m->start == SYNC_ROOM_READING) {
+        rs = c->resume;
+
+        for (rp = rs->replays; rp; rp = rp->next) {
+            if (rp->member == m) {
+                return rp->cursor;
+            }
+        }
+    }
+
+    lsn = (a->batch && m->index < a->next) ? a->batch->last : a->last;
+
+    return ngx_max(lsn, m->start);
+}
+
+
+ngx_int_t
+sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
+    uint32_t epoch, ngx_uint_t slow)
+{
+    sync_replay_t    *rp, **last;
+    sync_resume_t    *rs;
+    sync_audience_t  *a;
+
+    rs = sync_replay_get(c);
+    if (rs == NULL) {
+        return SYNC_ERROR;
+    }
+
+    for (last = &rs->replays; *last; last = &(*last)->next) {
+
+        if ((*last)->member == m) {
+            (*last)->cursor = lsn;
+            (*last)->epoch = epoch;
+            return SYNC_OK;
+        }
+    }
+
+    rp = ngx_alloc(sizeof(sync_replay_t), ngx_cycle->log);
+    if (rp == NULL) {
+        return SYNC_ERROR;
+    }
+
+    ngx_memzero(rp, sizeof(sync_replay_t));
+
+    rp->client = c;
+    rp->member = m;
+    rp->cursor = lsn;
+    rp->epoch = epoch;
+    rp->slow = slow;
+
+    *last = rp;
+
+    m->start = SYNC_ROOM_READING;
+
+    a = sync_fanout_audience(m);
+    a->late = SYNC_ROOM_READING;
+    a->nreading++;
+
+    if (slow) {
+        c->behind = 1;
+
+    } else {
+        sync_replay_ready(rs);
+        sync_wake_self(0);
+    }
+
+    return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_replay_places(sync_client_t *c, ngx_uint_t n)
+{
+    sync_resume_t  *rs;
+
+    rs = sync_replay_get(c);
+    if (rs == NULL) {
+        return SYNC_ERROR;
+    }
+
+    rs->places = ngx_calloc(n * sizeof(sync_place_t), ngx_cycle->log);
+    if (rs->places == NULL) {
+        return SYNC_ERROR;
+    }
+
+    rs->nplaces = n;
+    c->listed = 1;
+
+    return SYNC_OK;
+}
+
+
+void
+sync_replay_place(sync_client_t *c, ngx_uint_t i, sync_str_t *name,
+    sync_position_t *pos)
+{
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    rs->places[i].member = sync_fanout_member(c, name);
+    rs->places[i].pos = *pos;
+}
+
+
+static sync_resume_t *
+sync_replay_get(sync_client_t *c)
+{
+    sync_resume_t  *rs;
+
+    if (c->resume) {
+        return c->resume;
+    }
+
+    rs = ngx_calloc(sizeof(sync_resume_t), ngx_cycle->log);
+    if (rs == NULL) {
+        return NULL;
+    }
+
+    rs->client = c;
+    c->resume = rs;
+
+    return rs;
+}
+
+
+static void
+sync_replay_ready(sync_resume_t *rs)
+{
+    if (!rs->queued) {
+        rs->queued = 1;
+        rs->client->behind = 0;
+
+        ngx_queue_insert_tail(&sync_fanout_worker.ready, &rs->queue);
+    }
+}
+
+
+void
+sync_replay_drained(sync_client_t *c)
+{
+    sync_resume_t  *rs;
+
+    if (!c->behind) {
+        return;
+    }
+
+    rs = c->resume;
+
+    if (rs && rs->replays) {
+        sync_replay_ready(rs);
+        sync_wake_self(0);
+    }
+}
+
+
+ngx_uint_t
+sync_replay_go_on(void)
+{
+    size_t          n;
+    ngx_queue_t    *q, *h;
+    sync_client_t  *c;
+    sync_resume_t  *rs;
+
+    h = &sync_fanout_worker.ready;
+
+    for (n = 0; n < SYNC_REPLAY_TURN && !ngx_queue_empty(h); /* void */) {
+
+        q = ngx_queue_head(h);
+        rs = ngx_queue_data(q, sync_resume_t, queue);
+        c = rs->client;
+
+        ngx_queue_remove(q);
+        rs->queued = 0;
+
+        n += sync_replay_step(rs);
+
+        if (c->closing || c->resume == NULL || rs->replays == NULL
+            || rs->replays->stage)
+        {
+            continue;
+        }
+
+        if (c->queued < SYNC_REPLAY_QUEUE) {
+            sync_replay_ready(rs);
+
+        } else {
+            c->behind = 1;
+        }
+    }
+
+    return !ngx_queue_empty(h);
+}
+
+
+/* A slice for a client; returns the bytes that were read, and some. */
+
+static size_t
+sync_replay_step(sync_resume_t *rs)
+{
+    uint64_t        from;
+    sync_read_t     r;
+    sync_client_t  *c;
+    sync_replay_t  *rp;
+
+    c = rs->client;
+    rp = rs->replays;
+
+    if (c->closing || rp == NULL) {
+        return 1;
+    }
+
+    if (rp->stage) {
+
+        /* it goes on when its message was told */
+
+        return 1;
+    }
+
+    from = rp->cursor;
+
+    if (sync_replay_read(rp, &r) != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return 1;
+    }
+
+    if (rp->slow && r.lost == SYNC_RESUME_TRIMMED) {
+        r.lost = SYNC_RESUME_OVERFLOW;
+    }
+
+    rp->cursor = r.cursor;
+    rp->epoch = r.epoch;
+
+    if (r.lost || r.len) {
+        sync_replay_deliver(c, rp, &r, from);
+        return r.len + sizeof(sync_entry_t);
+    }
+
+    sync_replay_end(c, rp, r.cursor);
+
+    return sizeof(sync_entry_t);
+}
+
+
+/* What is said from now on comes with the others'. */
+
+static void
+sync_replay_end(sync_client_t *c, sync_replay_t *rp, uint64_t lsn)
+{
+    sync_replay_settled(sync_fanout_audience(rp->member), lsn);
+    sync_replay_remove(c, rp);
+    ngx_free(rp);
+}
+
+
+static ngx_int_t
+sync_replay_read(sync_replay_t *rp, sync_read_t *r)
+{
+    size_t   size;
+    u_char  *p;
+
+    if (sync_replay_buf == NULL) {
+        r->need = SYNC_REPLAY_SLICE;
+
+    } else {
+        r->need = 0;
+    }
+
+    for ( ;; ) {
+
+        if (r->need) {
+            size = r->need;
+
+            p = ngx_alloc(SYNC_GAP_MAX + size, ngx_cycle->log);
+            if (p == NULL) {
+                return SYNC_ERROR;
+            }
+
+            if (sync_replay_buf) {
+                ngx_free(sync_replay_buf - SYNC_GAP_MAX);
+            }
+
+            sync_replay_buf = p + SYNC_GAP_MAX;
+            sync_replay_size = size;
+        }
+
+        r->buf = sync_replay_buf;
+        r->size = sync_replay_size;
+        r->cursor = rp->cursor;
+        r->epoch = rp->epoch;
+
+        if (sync_room_read(sync_fanout_worker.zone, rp->member, r) == SYNC_OK)
+        {
+            return SYNC_OK;
+        }
+    }
+}
+
+
+static void
+sync_replay_deliver(sync_client_t *c, sync_replay_t *rp, sync_read_t *r,
+    uint64_t from)
+{
+    size_t            len;
+    u_char           *p, *last;
+    uint64_t          cursor;
+    sync_batch_t      b;
+    sync_member_t    *m;
+    sync_audience_t  *a;
+
+    m = rp->member;
+    a = sync_fanout_audience(m);
+    p = r->buf;
+    len = r->len;
+    cursor = r->cursor;
+
+    if (r->lost) {
+        from = r->at.lsn;
+        len = sync_deliver_gap(p, &a->name, r->lost, &r->at);
+        p -= len;
+        len += r->len;
+    }
+
+    /* as long as it is delivered to, nobody else reads for it */
+
+    m->start = SYNC_ROOM_READING;
+
+    for (last = p + len; p < last; p += b.len) {
+
+        sync_batch_init(&b, p, last - p, 0);
+
+        b.first = from;
+        b.recoverable = 1;
+        b.replay = 1;
+
+        from = b.last;
+        rp->cursor = b.last;
+
+        sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_REPLAYED, b.n);
+
+        if (b.staged) {
+            sync_replay_stage(c, rp, (sync_entry_t *) b.entries);
+
+        } else {
+            sync_deliver_from(a, &b, c, 0);
+        }
+
+        sync_batch_done(&b);
+
+        /* it may be closed, waiting, or full and set back */
+
+        if (c->closing || rp->stage || rp->cursor != from) {
+            return;
+        }
+    }
+
+    if (r->done) {
+        m->start = cursor;
+        sync_replay_end(c, rp, cursor);
+    }
+}
+
+
+/* The app is asked what the client is to hear of a message. */
+
+static void
+sync_replay_stage(sync_client_t *c, sync_replay_t *rp, sync_entry_t *e)
+{
+    sync_stage_t     *st;
+    sync_audience_t  *a;
+
+    a = sync_fanout_audience(rp->member);
+
+    if (!sync_deliver_wanted(c, e)) {
+        return;
+    }
+
+    rp->entry = ngx_alloc(e->size, ngx_cycle->log);
+
+    if (rp->entry == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    ngx_memcpy(rp->entry, e, e->size);
+
+    st = sync_stage_create(rp->entry, &a->name, 1, &sync_replay_stage_handler,
+                           rp);
+
+    if (st == NULL || sync_stage_add(st, c) != SYNC_OK) {
+
+        if (st) {
+            sync_stage_destroy(st);
+        }
+
+        ngx_free(rp->entry);
+        rp->entry = NULL;
+
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    rp->stage = st;
+
+    if (sync_stage_start(st) == SYNC_OK) {
+        sync_replay_unstage(rp);
+    }
+}
+
+
+static void
+sync_replay_unstage(sync_replay_t *rp)
+{
+    rp->stage = NULL;
+
+    if (rp->entry) {
+        ngx_free(rp->entry);
+        rp->entry = NULL;
+    }
+}
+
+
+static void
+sync_replay_stage_send(void *opaque, sync_client_t *c, sync_run_t *run)
+{
+    sync_replay_t *rp = opaque;
+
+    ngx_int_t  rc;
+
+    rc = sync_client_queue(c, run, 0, run->len);
+
+    if (rc == SYNC_OK) {
+        return;
+    }
+
+    if (rc == SYNC_BUSY) {
+
+        /* once more, when there is room for it */
+
+        rp->cursor = rp->entry->lsn - 1;
+        return;
+    }
+
+    sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+}
+
+
+static void
+sync_replay_stage_done(void *opaque)
+{
+    sync_replay_t *rp = opaque;
+
+    sync_client_t  *c;
+
+    c = rp->client;
+
+    sync_replay_unstage(rp);
+
+    if (!c->closing) {
+        sync_replay_ready(c->resume);
+        sync_wake_self(1);
+    }
+}
+
+
+/* Takes it from the client's list. */
+
+static void
+sync_replay_remove(sync_client_t *c, sync_replay_t *rp)
+{
+    sync_replay_t  **p;
+    sync_resume_t   *rs;
+
+    rs = c->resume;
+
+    for (p = &rs->replays; *p != rp; p = &(*p)->next) {
+        /* void */
+    }
+
+    *p = rp->next;
+}
+
+
+/* One member less reads for itself; all have started at lsn at the latest. */
+
+static void
+sync_replay_settled(sync_audience_t *a, uint64_t lsn)
+{
+    if (--a->nreading == 0) {
+        a->late = lsn;
+    }
+}
+
+
+void
+sync_fanout_forget(sync_client_t *c, sync_member_t *m)
+{
+    ngx_uint_t        i;
+    sync_replay_t    *rp;
+    sync_resume_t    *rs;
+
+    rs = c->resume;
+
+    if (rs == NULL) {
+        return;
+    }
+
+    for (i = 0; i < rs->nplaces; i++) {
+        if (rs->places[i].member == m) {
+            rs->places[i].member = NULL;
+        }
+    }
+
+    for (rp = rs->replays; rp; rp = rp->next) {
+
+        if (rp->member == m) {
+
+            /* some may have joined before this one, and none after the top */
+
+            if (rp->stage) {
+                sync_stage_destroy(rp->stage);
+                sync_replay_unstage(rp);
+            }
+
+            sync_replay_end(c, rp, m->room->log.top);
+
+            return;
+        }
+    }
+}
+
+
+void
+sync_fanout_forget_all(sync_client_t *c)
+{
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    if (rs == NULL) {
+        return;
+    }
+
+    while (rs->replays) {
+        sync_fanout_forget(c, rs->replays->member);
+    }
+
+    if (rs->queued) {
+        ngx_queue_remove(&rs->queue);
+    }
+
+    if (rs->places) {
+        ngx_free(rs->places);
+    }
+
+    ngx_free(rs);
+
+    c->resume = NULL;
+    c->behind = 0;
+    c->listed = 0;
+}
