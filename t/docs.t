@@ -107,6 +107,11 @@ cmp_ok(scalar keys %pages, '>', 5, 'pages');
 
 my @bad;
 
+# a configuration's own files stand beside it
+
+$t->write_file(s!.*/!!r, source(s!\Q$top\E/!!r))
+	for glob "$top/examples/*/routes.json";
+
 for my $page (sort keys %pages) {
 	push @bad, map { refused("$page, $_->{line}", complete($_->{text})) }
 		blocks($page, 'nginx');
