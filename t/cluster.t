@@ -177,7 +177,7 @@ ok($a->wait_for(sub { status($a)->{counters}{clusterUnsent} > 0 }),
 
 # a room that is new in the meantime
 
-my $wn = member($b, 'new');
+my $wn = member($b, 'new', 'r');
 
 $redis->start;
 ok(linked($_), 'it is back') for $a, $b;

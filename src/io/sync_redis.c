@@ -371,6 +371,29 @@ sync_redis_resubscribe(ngx_uint_t shard, const char *reason)
 
 
 ngx_uint_t
+sync_redis_connected(ngx_uint_t shard)
+{
+    sync_redis_t  *r;
+
+    r = &sync_redis;
+
+    return r->conf && sync_redis_link_ready(r->links[shard]);
+}
+
+
+ngx_uint_t
+sync_redis_hears(ngx_uint_t shard)
+{
+    sync_redis_t  *r;
+
+    r = &sync_redis;
+
+    return r->conf && (r->zone->sh->subscribed & 1u << shard)
+           && sync_holder_slot(r->zone, shard) != -1;
+}
+
+
+ngx_uint_t
 sync_redis_heard(void)
 {
     ngx_uint_t     i;
@@ -380,9 +403,7 @@ sync_redis_heard(void)
 
     for (i = 0; r->conf && i < r->nshards; i++) {
 
-        if (!(r->zone->sh->subscribed & 1u << i)
-            || sync_holder_slot(r->zone, i) == -1)
-        {
+        if (!sync_redis_hears(i)) {
             return 0;
         }
     }

@@ -113,7 +113,11 @@ ngx_int_t sync_redis_subscribe(ngx_uint_t shard, sync_redis_reply_pt handler,
 /* Drops the subscriber link of this worker; it comes again. */
 void sync_redis_resubscribe(ngx_uint_t shard, const char *reason);
 
-/* Whether some worker of the host hears every shard now. */
+/* Whether this worker's command link to a shard is there. */
+ngx_uint_t sync_redis_connected(ngx_uint_t shard);
+
+/* Whether some worker of the host hears a shard, or every one, now. */
+ngx_uint_t sync_redis_hears(ngx_uint_t shard);
 ngx_uint_t sync_redis_heard(void);
 
 /* Whether this worker has the shard's subscriber link, or is about to. */

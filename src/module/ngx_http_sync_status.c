@@ -267,7 +267,10 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
 
     { SYNC_COUNT_CLUSTER_INVALID, "clusterInvalid",
       "sync_cluster_invalid_total",
-      "Messages of other hosts that do not parse." }
+      "Messages of other hosts that do not parse." },
+
+    { SYNC_COUNT_CLUSTER_FORKS, "clusterForks", "sync_cluster_forks_total",
+      "Histories that were begun anew, as Redis had another one." }
 };
 
 

@@ -86,6 +86,7 @@ struct sync_room_s {                    /* in the zone, and its name after */
     uint32_t             hash;
     uint32_t             nmembers;
     uint32_t             history;       /* messages kept; 0: volatile */
+    uint32_t             linked;        /* see sync_room_link() */
     sync_ids_t          *ids;           /* of messages; NULL: none had one */
     uint16_t             len;
     u_char               name[1];
@@ -333,7 +334,59 @@ void sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp);
 const char *sync_room_check(sync_zone_t *z, size_t *lost);
 
 
+/*
+ * Rooms whose order is made elsewhere, see sync_room_mirror.c.
+ *
+ * The room's top: SYNC_OK, or SYNC_DECLINED if there is no such room.
+ */
+ngx_int_t sync_room_top(sync_zone_t *z, sync_str_t *name,
+    sync_position_t *top);
+
+/*
+ * Begins the room's log anew behind a position, making the room if there is
+ * none.  Members are told by sync_room_link().  Returns SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_room_rebase(sync_zone_t *z, sync_str_t *name,
+    sync_room_rule_t *rule, sync_position_t *at);
+
+/*
+ * Appends a message that has its place, m->lsn and m->nonce behind prev, and
+ * tells nobody of it if quiet.
+ *
+ * Returns SYNC_OK; SYNC_DECLINED if it is there already; SYNC_AGAIN if what
+ * stands before it is missing; SYNC_ERROR if it is of another life of the
+ * log; or SYNC_BUSY if the zone is full.
+ */
+ngx_int_t sync_room_mirror(sync_zone_t *z, sync_str_t *name,
+    sync_position_t *prev, sync_message_t *m, ngx_uint_t quiet,
+    sync_published_t *p);
+
+/* Tells only the patterns that match the room. */
+void sync_room_patterns(sync_zone_t *z, sync_str_t *name, sync_message_t *m,
+    sync_published_t *p);
+
+/*
+ * Notes that the room follows the log elsewhere, for as long as "link" is
+ * what it is now; 0: it does not.
+ */
+void sync_room_link(sync_zone_t *z, sync_str_t *name, uint32_t link,
+    sync_wake_set_t *wake);
+uint32_t sync_room_linked(sync_zone_t *z, sync_str_t *name);
+
+
 /* For the stores alone; the caller holds the lock. */
+
+/* Appends to the room's log. */
+ngx_int_t sync_room_append_locked(sync_zone_t *z, sync_room_t *room,
+    sync_message_t *m);
+
+/* Puts the room's interests in their workers' queues. */
+void sync_room_announce_locked(sync_zone_t *z, sync_room_t *room,
+    sync_published_t *p);
+
+/* Appends to the patterns that match the room; SYNC_OK, or SYNC_DECLINED. */
+ngx_int_t sync_room_patterns_locked(sync_zone_t *z, sync_str_t *name,
+    sync_room_t *room, sync_message_t *m, sync_published_t *p);
 
 sync_room_t *sync_room_lookup_locked(sync_zone_t *z, sync_str_t *name);
 

@@ -27,12 +27,6 @@ static ngx_int_t sync_room_repeat(sync_room_t *room, sync_message_t *m,
     sync_published_t *p);
 static void sync_room_discard(sync_zone_t *z, sync_room_t *room);
 static ngx_int_t sync_room_reserve_id(sync_zone_t *z, sync_room_t *room);
-static ngx_int_t sync_room_append(sync_zone_t *z, sync_room_t *room,
-    sync_message_t *m);
-static void sync_room_announce_to(sync_zone_t *z, sync_room_t *room,
-    sync_published_t *p);
-static ngx_int_t sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
-    sync_room_t *room, sync_message_t *m, sync_published_t *p);
 static sync_room_t *sync_room_pattern(sync_zone_t *z, sync_str_t *name,
     size_t len);
 static uint32_t sync_room_receivers(sync_zone_t *z, sync_room_t *room,
@@ -84,7 +78,7 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
     rc = SYNC_DECLINED;
 
     if (room) {
-        rc = sync_room_append(z, room, m);
+        rc = sync_room_append_locked(z, room, m);
 
         p->lsn = room->log.top;
         p->nonce = room->log.nonce;
@@ -106,12 +100,12 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
         }
 
         p->receivers = sync_room_receivers(z, room, m);
-        sync_room_announce_to(z, room, p);
+        sync_room_announce_locked(z, room, p);
     }
 
     if (z->sh->npatterns
         && !sync_name_is_private(name)
-        && sync_room_publish_patterns(z, name, room, m, p) == SYNC_OK)
+        && sync_room_patterns_locked(z, name, room, m, p) == SYNC_OK)
     {
         rc = SYNC_OK;
     }
@@ -200,8 +194,8 @@ sync_room_reserve_id(sync_zone_t *z, sync_room_t *room)
  * others give up theirs first.
  */
 
-static ngx_int_t
-sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
+ngx_int_t
+sync_room_append_locked(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
 {
     uint32_t     n;
     ngx_int_t    rc;
@@ -268,8 +262,9 @@ sync_room_append(sync_zone_t *z, sync_room_t *room, sync_message_t *m)
 
 /* Puts the room's interests in their workers' queues. */
 
-static void
-sync_room_announce_to(sync_zone_t *z, sync_room_t *room, sync_published_t *p)
+void
+sync_room_announce_locked(sync_zone_t *z, sync_room_t *room,
+    sync_published_t *p)
 {
     sync_interest_t  *in;
 
@@ -285,8 +280,8 @@ sync_room_announce_to(sync_zone_t *z, sync_room_t *room, sync_published_t *p)
 }
 
 
-static ngx_int_t
-sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
+ngx_int_t
+sync_room_patterns_locked(sync_zone_t *z, sync_str_t *name,
     sync_room_t *room, sync_message_t *m, sync_published_t *p)
 {
     size_t           len;
@@ -315,12 +310,12 @@ sync_room_publish_patterns(sync_zone_t *z, sync_str_t *name,
 
         /* the room's own log has it, so this one's lack is only counted */
 
-        if (sync_room_append(z, pattern, &message) != SYNC_OK) {
+        if (sync_room_append_locked(z, pattern, &message) != SYNC_OK) {
             continue;
         }
 
         p->receivers += sync_room_receivers(z, pattern, m);
-        sync_room_announce_to(z, pattern, p);
+        sync_room_announce_locked(z, pattern, p);
 
         rc = SYNC_OK;
     }
@@ -392,13 +387,13 @@ sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
 
     if (room && room->interests) {
 
-        rc = sync_room_append(z, room, m);
+        rc = sync_room_append_locked(z, room, m);
 
         if (rc == SYNC_OK) {
             p->lsn = room->log.top;
             p->nonce = room->log.nonce;
 
-            sync_room_announce_to(z, room, p);
+            sync_room_announce_locked(z, room, p);
         }
     }
 

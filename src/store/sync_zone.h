@@ -47,7 +47,7 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  6            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  7            /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -136,6 +136,7 @@ typedef enum {
     SYNC_COUNT_CLUSTER_UNSENT,      /* those that Redis did not get */
     SYNC_COUNT_CLUSTER_RECEIVED,    /* messages of other hosts */
     SYNC_COUNT_CLUSTER_INVALID,     /* those that do not parse */
+    SYNC_COUNT_CLUSTER_FORKS,       /* logs begun anew from Redis */
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -242,6 +243,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_holder_t        holders[SYNC_HOLDERS_MAX];
     uint32_t             tracked;       /* changed keys are heard of */
     uint32_t             subscribed;    /* bits: shards that are heard of */
+    uint32_t             links[SYNC_HOLDERS_MAX];   /* of a shard: rises
+                                           with each subscription */
     uint64_t             id;            /* of the host, for others */
 
     sync_heap_t          heap;

@@ -8,8 +8,10 @@
 #include <ngx_core.h>
 #include <sync_cluster.h>
 #include <sync_json.h>
+#include <sync_mirror.h>
 #include <sync_name.h>
 #include <sync_redis.h>
+#include <sync_timer.h>
 #include <sync_topic.h>
 #include <sync_wake.h>
 
@@ -47,9 +49,25 @@ typedef struct {
     size_t                 size;
     ngx_msec_t             heard[SYNC_REDIS_SHARDS_MAX];
     sync_cluster_sender_t *senders;     /* of messages that came */
+    ngx_queue_t            waiting;     /* oldest first */
+    ngx_event_t            timer;       /* of the oldest */
 } sync_cluster_t;
 
 
+struct sync_cluster_wait_s {
+    ngx_queue_t            queue;
+    void                 (*handler)(void *data);
+    void                  *data;
+    ngx_msec_t             since;
+    sync_str_t             room;
+};
+
+
+static void sync_cluster_tell(const char *key, sync_str_t *room);
+static void sync_cluster_tell_linked(sync_str_t *room);
+static void sync_cluster_wait_end(sync_cluster_wait_t *wait);
+static void sync_cluster_wait_handler(ngx_event_t *ev);
+static void sync_cluster_pack(sync_packet_t *packet, sync_message_t *m);
 static void sync_cluster_up(ngx_uint_t shard);
 static void sync_cluster_ready(ngx_uint_t shard);
 static void sync_cluster_down(ngx_uint_t shard);
@@ -64,6 +82,8 @@ static void sync_cluster_message(ngx_uint_t shard, sync_str_t *channel,
     sync_str_t *payload);
 static void sync_cluster_room(ngx_uint_t shard, sync_str_t *room,
     sync_str_t *payload);
+static void sync_cluster_placed(ngx_uint_t shard, sync_str_t *room,
+    sync_packet_place_t *place, sync_str_t *payload);
 static void sync_cluster_host(ngx_uint_t shard, sync_str_t *payload);
 static ngx_int_t sync_cluster_parse(ngx_uint_t shard, sync_str_t *payload,
     sync_packet_t *packet);
@@ -79,6 +99,13 @@ static const sync_redis_subscriber_t  sync_cluster_subscriber = {
     sync_cluster_down,
     sync_cluster_message,
     sync_cluster_connected
+};
+
+
+static const sync_topic_handler_t  sync_cluster_topic = {
+    sync_mirror_load,
+    sync_mirror_keep,
+    sync_mirror_forget
 };
 
 
@@ -106,7 +133,12 @@ sync_cluster_init_worker(sync_main_settings_t *main)
     tp = ngx_timeofday();
     cl->number = ((uint64_t) tp->sec * 1000 + tp->msec) << 20;
 
-    sync_topic_init_worker(main);
+    ngx_queue_init(&cl->waiting);
+    sync_timer_init(&cl->timer, sync_cluster_wait_handler, 0);
+
+    sync_append_init_worker(main);
+    sync_mirror_init_worker(main, sync_cluster_tell_linked);
+    sync_topic_init_worker(main, &sync_cluster_topic);
     sync_redis_listen(&sync_cluster_subscriber);
 }
 
@@ -185,26 +217,33 @@ sync_cluster_order(sync_str_t *json)
 void
 sync_cluster_joined(sync_str_t *room)
 {
-    ngx_uint_t      shard;
-    sync_str_t      json;
-    sync_writer_t   w;
-    sync_message_t  m;
-    u_char          buf[sizeof("{\"topic\":\"\"}")
-                        + 6 * SYNC_NAME_MAX];
-
     if (sync_cluster.main == NULL) {
         return;
     }
 
-    shard = sync_redis_shard(room);
-
-    if (sync_redis_subscribing(shard)) {
+    if (sync_redis_subscribing(sync_redis_shard(room))) {
         sync_topic_add(room);
         return;
     }
 
+    sync_cluster_tell("topic", room);
+}
+
+
+/* {"topic":room} */
+
+static void
+sync_cluster_tell(const char *key, sync_str_t *room)
+{
+    sync_str_t      json;
+    sync_writer_t   w;
+    sync_message_t  m;
+    u_char          buf[sizeof("{\"linked\":\"\"}") + 6 * SYNC_NAME_MAX];
+
     sync_writer_init(&w, buf, sizeof(buf));
-    sync_write_literal(&w, "{\"topic\":");
+    sync_write_literal(&w, "{\"");
+    sync_write(&w, (u_char *) key, ngx_strlen(key));
+    sync_write_literal(&w, "\":");
     sync_json_write_str(&w, room);
     sync_write_byte(&w, '}');
 
@@ -234,6 +273,196 @@ sync_cluster_obey(sync_str_t *room)
 
 
 static void
+sync_cluster_tell_linked(sync_str_t *room)
+{
+    sync_cluster_tell("linked", room);
+}
+
+
+void
+sync_cluster_obey_linked(sync_str_t *room)
+{
+    ngx_queue_t          *q, *next;
+    sync_cluster_t       *cl;
+    sync_cluster_wait_t  *wait;
+
+    cl = &sync_cluster;
+
+    if (cl->main == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&cl->waiting);
+         q != ngx_queue_sentinel(&cl->waiting);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        wait = ngx_queue_data(q, sync_cluster_wait_t, queue);
+
+        if (sync_str_eq(&wait->room, room)) {
+
+            /* its handler comes in a later turn, with those that are late */
+
+            wait->since = ngx_current_msec - cl->main->redis->timeout;
+
+            ngx_queue_remove(q);
+            ngx_queue_insert_head(&cl->waiting, q);
+
+            if (cl->timer.timer_set) {
+                ngx_del_timer(&cl->timer);
+            }
+
+            ngx_add_timer(&cl->timer, 0);
+        }
+    }
+}
+
+
+ngx_uint_t
+sync_cluster_linked(sync_str_t *room)
+{
+    uint32_t         link;
+    ngx_uint_t       shard;
+    sync_cluster_t  *cl;
+
+    cl = &sync_cluster;
+
+    if (cl->main == NULL || sync_name_is_pattern(room)
+        || sync_settings_rule(cl->main, room)->room.history == 0)
+    {
+        return 1;
+    }
+
+    shard = sync_redis_shard(room);
+    link = cl->main->zone->sh->links[shard];
+
+    return link && sync_redis_hears(shard)
+           && sync_room_linked(cl->main->zone, room) == link;
+}
+
+
+ngx_int_t
+sync_cluster_wait(sync_str_t *room, void (*handler)(void *data), void *data,
+    sync_cluster_wait_t **wait)
+{
+    ngx_uint_t            shard;
+    sync_cluster_t       *cl;
+    sync_cluster_wait_t  *cw;
+
+    cl = &sync_cluster;
+
+    if (sync_cluster_linked(room)) {
+        return SYNC_OK;
+    }
+
+    shard = sync_redis_shard(room);
+
+    if (!sync_redis_connected(shard) && !sync_redis_hears(shard)) {
+        return SYNC_OK;
+    }
+
+    cw = ngx_alloc(sizeof(sync_cluster_wait_t) + room->len, ngx_cycle->log);
+    if (cw == NULL) {
+        return SYNC_OK;
+    }
+
+    cw->handler = handler;
+    cw->data = data;
+    cw->since = ngx_current_msec;
+    cw->room.data = (u_char *) cw + sizeof(sync_cluster_wait_t);
+    cw->room.len = room->len;
+    ngx_memcpy(cw->room.data, room->data, room->len);
+
+    ngx_queue_insert_tail(&cl->waiting, &cw->queue);
+
+    if (!cl->timer.timer_set) {
+        ngx_add_timer(&cl->timer, cl->main->redis->timeout);
+    }
+
+    *wait = cw;
+
+    sync_cluster_joined(room);
+
+    return SYNC_AGAIN;
+}
+
+
+void
+sync_cluster_wait_cancel(sync_cluster_wait_t *wait)
+{
+    sync_cluster_wait_end(wait);
+}
+
+
+static void
+sync_cluster_wait_end(sync_cluster_wait_t *wait)
+{
+    sync_cluster_t  *cl;
+
+    cl = &sync_cluster;
+
+    ngx_queue_remove(&wait->queue);
+    ngx_free(wait);
+
+    if (ngx_queue_empty(&cl->waiting) && cl->timer.timer_set) {
+        ngx_del_timer(&cl->timer);
+    }
+}
+
+
+/* A handler may cancel others, and wait anew. */
+
+static void
+sync_cluster_wait_handler(ngx_event_t *ev)
+{
+    void                  *data;
+    void                 (*handler)(void *data);
+    ngx_msec_t             passed;
+    sync_cluster_t        *cl;
+    sync_cluster_wait_t   *wait;
+
+    cl = &sync_cluster;
+
+    while (!ngx_queue_empty(&cl->waiting)) {
+
+        wait = ngx_queue_data(ngx_queue_head(&cl->waiting),
+                              sync_cluster_wait_t, queue);
+
+        passed = ngx_current_msec - wait->since;
+
+        if (passed < cl->main->redis->timeout) {
+
+            if (!cl->timer.timer_set) {
+                ngx_add_timer(&cl->timer, cl->main->redis->timeout - passed);
+            }
+
+            return;
+        }
+
+        handler = wait->handler;
+        data = wait->data;
+
+        sync_cluster_wait_end(wait);
+
+        handler(data);
+    }
+}
+
+
+ngx_int_t
+sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
+    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data,
+    sync_append_t **append)
+{
+    sync_packet_t  packet;
+
+    sync_cluster_pack(&packet, m);
+
+    return sync_append(room, rule, m, &packet, id, handler, data, append);
+}
+
+
+static void
 sync_cluster_up(ngx_uint_t shard)
 {
     sync_str_t   all, own;
@@ -258,6 +487,10 @@ sync_cluster_up(ngx_uint_t shard)
         return;
     }
 
+    /* no room follows Redis before it has caught up */
+
+    sync_cluster.main->zone->sh->links[shard]++;
+
     sync_topic_up(shard);
 }
 
@@ -279,7 +512,7 @@ sync_cluster_down(ngx_uint_t shard)
 static void
 sync_cluster_connected(ngx_uint_t shard)
 {
-    /* void */
+    sync_append_connected(shard);
 }
 
 
@@ -344,31 +577,17 @@ sync_cluster_beat(ngx_uint_t shard)
 static ngx_int_t
 sync_cluster_send(ngx_uint_t shard, sync_str_t *channel, sync_message_t *m)
 {
-    size_t           size;
-    u_char          *p;
-    ngx_int_t        rc;
-    const char      *argv[3];
-    sync_zone_t     *z;
-    sync_packet_t    packet;
-    sync_cluster_t  *cl;
-    size_t           argvlen[3];
+    size_t          size;
+    u_char         *p;
+    ngx_int_t       rc;
+    const char     *argv[3];
+    sync_zone_t    *z;
+    sync_packet_t   packet;
+    size_t          argvlen[3];
 
-    cl = &sync_cluster;
-    z = cl->main->zone;
+    z = sync_cluster.main->zone;
 
-    packet.kind = m->kind;
-    packet.flags = m->flags;
-    packet.host = z->sh->id;
-    packet.sender = z->self ? sync_worker_slot(z, z->self) : 0;
-    packet.number = ++cl->number;
-    packet.time = m->time;
-    packet.ack = m->ack;
-    packet.event_len = m->event_len;
-    packet.nexcept = m->nexcept;
-    packet.json = m->json;
-    packet.subject = m->subject;
-    packet.except = m->except;
-    packet.extra = m->extra;
+    sync_cluster_pack(&packet, m);
 
     size = sync_packet_size(&packet);
     p = sync_cluster_reserve(size);
@@ -396,6 +615,31 @@ sync_cluster_send(ngx_uint_t shard, sync_str_t *channel, sync_message_t *m)
     sync_zone_count(z, SYNC_COUNT_CLUSTER_SENT, 1);
 
     return SYNC_OK;
+}
+
+
+static void
+sync_cluster_pack(sync_packet_t *packet, sync_message_t *m)
+{
+    sync_zone_t     *z;
+    sync_cluster_t  *cl;
+
+    cl = &sync_cluster;
+    z = cl->main->zone;
+
+    packet->kind = m->kind;
+    packet->flags = m->flags;
+    packet->host = z->sh->id;
+    packet->sender = z->self ? sync_worker_slot(z, z->self) : 0;
+    packet->number = ++cl->number;
+    packet->time = m->time;
+    packet->ack = m->ack;
+    packet->event_len = m->event_len;
+    packet->nexcept = m->nexcept;
+    packet->json = m->json;
+    packet->subject = m->subject;
+    packet->except = m->except;
+    packet->extra = m->extra;
 }
 
 
@@ -480,10 +724,19 @@ sync_cluster_message(ngx_uint_t shard, sync_str_t *channel,
 static void
 sync_cluster_room(ngx_uint_t shard, sync_str_t *room, sync_str_t *payload)
 {
-    sync_zone_t       *z;
-    sync_packet_t      packet;
-    sync_message_t     m;
-    sync_published_t   p;
+    ngx_int_t             rc;
+    sync_zone_t          *z;
+    sync_packet_t         packet;
+    sync_message_t        m;
+    sync_published_t      p;
+    sync_packet_place_t   place;
+
+    rc = sync_packet_parse_place(&place, payload);
+
+    if (rc == SYNC_OK) {
+        sync_cluster_placed(shard, room, &place, payload);
+        return;
+    }
 
     if (sync_cluster_parse(shard, payload, &packet) != SYNC_OK
         || packet.kind != SYNC_ENTRY_MESSAGE)
@@ -504,6 +757,43 @@ sync_cluster_room(ngx_uint_t shard, sync_str_t *room, sync_str_t *payload)
     if (sync_room_publish(z, room, NULL, NULL, &m, &p) == SYNC_OK) {
         sync_wake_send(z, &p.wake);
     }
+}
+
+
+/* One that Redis ordered; this host's own come back like all others. */
+
+static void
+sync_cluster_placed(ngx_uint_t shard, sync_str_t *room,
+    sync_packet_place_t *place, sync_str_t *payload)
+{
+    sync_zone_t    *z;
+    sync_topic_t   *topic;
+    sync_packet_t   packet;
+
+    z = sync_cluster.main->zone;
+
+    if (sync_packet_parse(&packet, payload) != SYNC_OK) {
+        sync_zone_count(z, SYNC_COUNT_CLUSTER_INVALID, 1);
+        return;
+    }
+
+    topic = sync_topic_lookup(room);
+
+    if (topic && !topic->recoverable) {
+        return;
+    }
+
+    /* a pattern has it too, but the room's own log comes first */
+
+    if (topic == NULL && sync_cluster_known(shard, &packet)) {
+        return;
+    }
+
+    if (packet.host != z->sh->id) {
+        sync_zone_count(z, SYNC_COUNT_CLUSTER_RECEIVED, 1);
+    }
+
+    sync_mirror_message(topic, room, place, &packet);
 }
 
 

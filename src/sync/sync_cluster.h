@@ -10,6 +10,7 @@
 
 #include <sync_settings.h>
 #include <sync_packet.h>
+#include <sync_append.h>
 
 
 /*
@@ -51,6 +52,14 @@ ngx_uint_t sync_cluster_enabled(void);
  */
 ngx_int_t sync_cluster_send_room(sync_str_t *room, sync_message_t *m);
 
+/*
+ * Appends a message to a room that keeps a history; the members, here as
+ * elsewhere, hear of it when it comes back.  See sync_append.h.
+ */
+ngx_int_t sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
+    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data,
+    sync_append_t **append);
+
 /* The same for what goes to the workers of every host, by m->kind. */
 ngx_int_t sync_cluster_send_all(sync_message_t *m);
 
@@ -62,6 +71,27 @@ void sync_cluster_joined(sync_str_t *room);
 
 /* In each worker: another one has its first member in the room. */
 void sync_cluster_obey(sync_str_t *room);
+
+/* The same: the room's log follows Redis now. */
+void sync_cluster_obey_linked(sync_str_t *room);
+
+/*
+ * Whether the log of a room is what it is in Redis, as far as can be told.
+ * A room that keeps no history, or a host without a Redis, always is.
+ */
+ngx_uint_t sync_cluster_linked(sync_str_t *room);
+
+typedef struct sync_cluster_wait_s  sync_cluster_wait_t;
+
+/*
+ * Has the room follow Redis, for one who is about to join it.  Returns
+ * SYNC_OK if there is nothing to wait for: it does, or it cannot now; or
+ * SYNC_AGAIN: the handler is called in a later turn, when it does, or when it
+ * took too long.
+ */
+ngx_int_t sync_cluster_wait(sync_str_t *room, void (*handler)(void *data),
+    void *data, sync_cluster_wait_t **wait);
+void sync_cluster_wait_cancel(sync_cluster_wait_t *wait);
 
 
 #endif /* _SYNC_CLUSTER_H_INCLUDED_ */

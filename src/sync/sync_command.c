@@ -133,6 +133,15 @@ sync_command_obey(sync_entry_t *e)
         return;
     }
 
+    if (sync_json_get(&v, &command, "linked") == SYNC_OK) {
+
+        if (sync_json_string(&room, &v, buf, SYNC_NAME_MAX) == SYNC_OK) {
+            sync_cluster_obey_linked(&room);
+        }
+
+        return;
+    }
+
     c = sync_command_client(&command);
 
     if (c && !c->closing) {

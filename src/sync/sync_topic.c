@@ -21,20 +21,10 @@
 #define SYNC_TOPIC_KEY     (1 + 2 * SYNC_TOPIC_DIGEST)
 
 
-/* The key of a secret room is what its channel tells of it. */
-
-struct sync_topic_s {
-    ngx_str_node_t           node;      /* by key */
-    ngx_queue_t              queue;
-    sync_str_t               room;
-    ngx_uint_t               shard;
-    ngx_msec_t               seen;      /* it had members */
-    unsigned                 pattern:1;
-};
-
-
 typedef struct {
-    sync_main_settings_t    *main;
+    sync_main_settings_t        *main;
+    const sync_topic_handler_t  *handler;
+    ngx_uint_t               asked;     /* number of the last SUBSCRIBE */
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              topics;    /* the next one to look at first */
@@ -68,6 +58,8 @@ static void sync_topic_batch_add(sync_topic_t *topic);
 static void sync_topic_batch_send(void);
 static void sync_topic_answered(redisReply *reply, sync_redis_error_e error,
     void *data);
+static void sync_topic_unanswered(redisReply *reply,
+    sync_redis_error_e error, void *data);
 static void sync_topic_sweep(void);
 
 
@@ -77,7 +69,8 @@ static sync_topic_batch_t  sync_topic_batch;
 
 
 void
-sync_topic_init_worker(sync_main_settings_t *main)
+sync_topic_init_worker(sync_main_settings_t *main,
+    const sync_topic_handler_t *handler)
 {
     sync_topic_worker_t  *w;
 
@@ -86,6 +79,7 @@ sync_topic_init_worker(sync_main_settings_t *main)
     ngx_memzero(w, sizeof(sync_topic_worker_t));
 
     w->main = main;
+    w->handler = handler;
 
     ngx_rbtree_init(&w->tree, &w->sentinel, ngx_str_rbtree_insert_value);
     ngx_queue_init(&w->topics);
@@ -210,8 +204,8 @@ sync_topic_create(sync_str_t *room)
 
     sync_topic_key(room, &key, buf);
 
-    topic = ngx_alloc(sizeof(sync_topic_t) + room->len + key.len,
-                      ngx_cycle->log);
+    topic = ngx_calloc(sizeof(sync_topic_t) + room->len + key.len,
+                       ngx_cycle->log);
     if (topic == NULL) {
         return NULL;
     }
@@ -230,6 +224,8 @@ sync_topic_create(sync_str_t *room)
     topic->shard = sync_redis_shard(room);
     topic->seen = ngx_current_msec;
     topic->pattern = sync_name_is_pattern(room) ? 1 : 0;
+    topic->recoverable = !topic->pattern
+                         && sync_settings_rule(w->main, room)->room.history;
 
     ngx_rbtree_insert(&w->tree, &topic->node.node);
     ngx_queue_insert_tail(&w->topics, &topic->queue);
@@ -245,6 +241,10 @@ sync_topic_destroy(sync_topic_t *topic)
     ngx_rbtree_delete(&sync_topic_worker.tree, &topic->node.node);
     ngx_queue_remove(&topic->queue);
     sync_topic_worker.n--;
+
+    if (topic->recoverable) {
+        sync_topic_worker.handler->forget(topic);
+    }
 
     ngx_free(topic);
 }
@@ -318,6 +318,7 @@ sync_topic_up(ngx_uint_t shard)
         topic = ngx_queue_data(q, sync_topic_t, queue);
 
         if (topic->shard == shard) {
+            topic->subscribed = 0;
             sync_topic_batch_add(topic);
         }
     }
@@ -465,6 +466,8 @@ sync_topic_batch_add(sync_topic_t *topic)
         sync_topic_channel(&topic->room, &channel, b->buf + b->len);
     }
 
+    topic->asked = sync_topic_worker.asked + 1;
+
     b->n++;
     b->argv[b->n] = (char *) channel.data;
     b->argvlen[b->n] = channel.len;
@@ -476,6 +479,7 @@ static void
 sync_topic_batch_send(void)
 {
     ngx_int_t            rc;
+    ngx_uint_t           id;
     sync_topic_batch_t  *b;
 
     b = &sync_topic_batch;
@@ -484,13 +488,15 @@ sync_topic_batch_send(void)
         return;
     }
 
+    id = ++sync_topic_worker.asked * SYNC_REDIS_SHARDS_MAX + b->shard;
+
     b->argv[0] = b->pattern ? "PSUBSCRIBE" : "SUBSCRIBE";
     b->argvlen[0] = ngx_strlen(b->argv[0]);
 
     /* if the link is not there, it asks for all when it comes */
 
-    rc = sync_redis_subscribe(b->shard, sync_topic_answered,
-                              (void *) b->shard, b->n + 1, b->argv,
+    rc = sync_redis_subscribe(b->shard, sync_topic_answered, (void *) id,
+                              b->n + 1, b->argv,
                               b->argvlen);
 
     if (rc == SYNC_BUSY || rc == SYNC_ERROR) {
@@ -501,13 +507,62 @@ sync_topic_batch_send(void)
 }
 
 
+/* Redis answers in order: all that was asked before is there as well. */
+
 static void
 sync_topic_answered(redisReply *reply, sync_redis_error_e error, void *data)
+{
+    ngx_uint_t            shard, asked;
+    ngx_queue_t          *q;
+    sync_topic_t         *topic;
+    sync_topic_worker_t  *w;
+
+    w = &sync_topic_worker;
+    shard = (ngx_uint_t) data % SYNC_REDIS_SHARDS_MAX;
+    asked = (ngx_uint_t) data / SYNC_REDIS_SHARDS_MAX;
+
+    if (error == SYNC_REDIS_TIMEOUT
+        || (error == SYNC_REDIS_OK && reply->type == REDIS_REPLY_ERROR))
+    {
+        sync_redis_resubscribe(shard, "SUBSCRIBE failed");
+        return;
+    }
+
+    if (error != SYNC_REDIS_OK) {
+        return;
+    }
+
+    /* the newest are the last */
+
+    for (q = ngx_queue_last(&w->topics);
+         q != ngx_queue_sentinel(&w->topics);
+         q = ngx_queue_prev(q))
+    {
+        topic = ngx_queue_data(q, sync_topic_t, queue);
+
+        if (topic->shard != shard || topic->asked != asked
+            || topic->subscribed)
+        {
+            continue;
+        }
+
+        topic->subscribed = 1;
+
+        if (topic->recoverable) {
+            w->handler->load(topic);
+        }
+    }
+}
+
+
+static void
+sync_topic_unanswered(redisReply *reply, sync_redis_error_e error,
+    void *data)
 {
     if (error == SYNC_REDIS_TIMEOUT
         || (error == SYNC_REDIS_OK && reply->type == REDIS_REPLY_ERROR))
     {
-        sync_redis_resubscribe((ngx_uint_t) data, "SUBSCRIBE failed");
+        sync_redis_resubscribe((ngx_uint_t) data, "UNSUBSCRIBE failed");
     }
 }
 
@@ -538,6 +593,11 @@ sync_topic_sweep(void)
 
         if (sync_room_count(w->main->zone, &topic->room)) {
             topic->seen = ngx_current_msec;
+
+            if (topic->recoverable && topic->subscribed) {
+                w->handler->keep(topic);
+            }
+
             continue;
         }
 
@@ -558,7 +618,7 @@ sync_topic_sweep(void)
         argv[1] = (char *) channel.data;
         argvlen[1] = channel.len;
 
-        if (sync_redis_subscribe(topic->shard, sync_topic_answered,
+        if (sync_redis_subscribe(topic->shard, sync_topic_unanswered,
                                  (void *) topic->shard, 2, argv, argvlen)
             == SYNC_BUSY)
         {

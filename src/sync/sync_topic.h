@@ -26,10 +26,40 @@
  */
 
 
-typedef struct sync_topic_s  sync_topic_t;
+typedef struct {
+    ngx_str_node_t       node;          /* by what its channel tells of it */
+    ngx_queue_t          queue;
+    sync_str_t           room;
+    ngx_uint_t           shard;
+    ngx_msec_t           seen;          /* it had members */
+    ngx_uint_t           asked;         /* number of the SUBSCRIBE */
+
+    /* of a room that keeps a history, see sync_mirror.h */
+
+    sync_redis_call_t   *call;          /* what is read of the stream */
+    ngx_msec_t           kept;          /* the stream's life, last */
+    unsigned             pattern:1;
+    unsigned             recoverable:1;
+    unsigned             subscribed:1;  /* the channel, by this link */
+    unsigned             whole:1;       /* reads all, and tells nobody yet */
+    unsigned             begun:1;       /* something of it was read */
+    unsigned             again:1;       /* more came meanwhile */
+    unsigned             behind:1;      /* could not be read, to be tried */
+    unsigned             linked:1;      /* the room has been so */
+} sync_topic_t;
 
 
-void sync_topic_init_worker(sync_main_settings_t *main);
+/* What is told of topics of rooms that keep a history. */
+
+typedef struct {
+    void  (*load)(sync_topic_t *topic);     /* it is subscribed to */
+    void  (*keep)(sync_topic_t *topic);     /* it has members */
+    void  (*forget)(sync_topic_t *topic);   /* it goes */
+} sync_topic_handler_t;
+
+
+void sync_topic_init_worker(sync_main_settings_t *main,
+    const sync_topic_handler_t *handler);
 
 /* The room has members.  Nothing happens if another worker subscribes. */
 void sync_topic_add(sync_str_t *room);
