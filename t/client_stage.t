@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(53);
+my $t = Test::Sync->new->plan(57);
 
 $t->write_conf(<<'EOC');
 %%GLOBALS%%
@@ -26,6 +26,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:8m;
+    sync_room "log:*" recoverable history=10;
 
     server {
         listen 127.0.0.1:%%PORT_0%%;
@@ -332,6 +333,25 @@ is_deeply(($_->recv_event('sync') || [])->[1]{clientOutput},
 my $ev = $es->recv(5);
 is_deeply(JSON::PP->new->decode($ev->{data})->{data}{clientOutput},
 	good(got => { text => 'x' x 200 }), 'event stream');
+
+# positions: with the result, not with chunks, and where nothing is told
+
+my @log = map { $t->ws('/ws') } 1 .. 2;
+join_room($_, 'log:1') for @log;
+send_sync($log[0], 'log:1', 'chunks');
+my @said = map { $log[1]->recv_event('sync') } 1 .. 3;
+is_deeply([ map { $_->[2]{room} } @said ], [ undef, undef, 'log:1' ],
+	'position with the result');
+send_sync($log[0], 'log:1', 'ignore');
+my $moved = $log[1]->recv_event('position');
+is($moved->[1]{room}, 'log:1', 'position where nothing is told');
+isnt($moved->[1]{pos}, $said[2][2]{pos}, 'it is another one');
+
+ask($log[1], 'leaveRoom', group => 'log:1');
+ask($log[1], 'joinRoom', group => 'log:1', pos => $said[2][2]{pos});
+send_sync($log[0], 'log:1', 'echo');
+is(($log[1]->recv_event('sync') || [])->[1]{cb}, 'sync/t/echo/v1',
+	'what was not for it is not read again');
 
 # another location, that has no such hook, is told nothing it should not be
 

@@ -175,6 +175,15 @@ sync_deliver_moved(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
 
 
 void
+sync_deliver_position(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    if (a->batch && a->recoverable) {
+        sync_deliver_moved(a, a->batch, c, e);
+    }
+}
+
+
+void
 sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one)
 {
     sync_entry_t  *e;
@@ -285,14 +294,18 @@ ngx_uint_t
 sync_deliver_meant(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     sync_entry_t *e)
 {
-    if (a->late > b->first
-        && e->lsn <= sync_fanout_membership(a, c)->start)
-    {
-        return 0;
-    }
-
-    return sync_deliver_wanted(c, e)
+    return !sync_deliver_late(a, b, c, e)
+           && sync_deliver_wanted(c, e)
            && (!b->filtered || sync_deliver_passes(b, c, e));
+}
+
+
+ngx_uint_t
+sync_deliver_late(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
+    sync_entry_t *e)
+{
+    return a->late > b->first
+           && e->lsn <= sync_fanout_membership(a, c)->start;
 }
 
 

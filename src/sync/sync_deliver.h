@@ -25,6 +25,10 @@ void sync_deliver_from(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
 ngx_uint_t sync_deliver_meant(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, sync_entry_t *e);
 
+/* Whether a member joined after the entry, or reads it for itself. */
+ngx_uint_t sync_deliver_late(sync_audience_t *a, sync_batch_t *b,
+    sync_client_t *c, sync_entry_t *e);
+
 /*
  * Queues n messages, a run's bytes [pos, last), as the room's policy for slow
  * clients says.  Returns SYNC_OK, or SYNC_ERROR if the client is no more: the
@@ -35,6 +39,13 @@ ngx_int_t sync_deliver_span(sync_audience_t *a, sync_client_t *c,
 
 /* Whether it is not among those that the entry leaves out. */
 ngx_uint_t sync_deliver_wanted(sync_client_t *c, sync_entry_t *e);
+
+/*
+ * Tells a member where the room is, after an entry of the batch that is not
+ * for it; nothing where there are no positions.
+ */
+void sync_deliver_position(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
 
 /* Whether messages have positions there. */
 #define sync_deliver_recoverable(a)  ((a)->recoverable)

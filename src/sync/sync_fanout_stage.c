@@ -28,17 +28,20 @@ static void sync_fanout_stage_failed(sync_audience_t *a, sync_entry_t *e);
 static void sync_fanout_stage_send(void *opaque, sync_client_t *c,
     sync_run_t *run);
 static void sync_fanout_stage_done(void *opaque);
+static void sync_fanout_stage_passed(void *opaque, sync_client_t *c);
 static void sync_fanout_stage_said(void *opaque);
 
 
 static const sync_stage_handler_t  sync_fanout_stage_handler = {
     sync_fanout_stage_send,
-    sync_fanout_stage_done
+    sync_fanout_stage_done,
+    sync_fanout_stage_passed
 };
 
 static const sync_stage_handler_t  sync_fanout_stage_alone = {
     sync_fanout_stage_send,
-    sync_fanout_stage_said
+    sync_fanout_stage_said,
+    NULL
 };
 
 
@@ -134,13 +137,26 @@ sync_fanout_stage_add(sync_audience_t *a, sync_stage_t *st, sync_entry_t *e)
     uint32_t        i;
     sync_client_t  *c;
 
-    for (i = 0; i < a->n; i++) {
-        c = a->seats[i];
+    /* from the last one on, as a client may be closed by what it is told */
 
-        if (!c->closing
-            && sync_deliver_meant(a, a->batch, c, e)
-            && sync_stage_add(st, c) != SYNC_OK)
-        {
+    for (i = a->n; i; i--) {
+
+        if (i > a->n) {
+            continue;
+        }
+
+        c = a->seats[i - 1];
+
+        if (c->closing || sync_deliver_late(a, a->batch, c, e)) {
+            continue;
+        }
+
+        if (!sync_deliver_meant(a, a->batch, c, e)) {
+            sync_deliver_position(a, c, e);
+            continue;
+        }
+
+        if (sync_stage_add(st, c) != SYNC_OK) {
             return SYNC_ERROR;
         }
     }
@@ -189,6 +205,15 @@ sync_fanout_stage_done(void *opaque)
     ngx_queue_insert_tail(&sync_fanout_worker.active, &a->active);
 
     sync_wake_self(1);
+}
+
+
+static void
+sync_fanout_stage_passed(void *opaque, sync_client_t *c)
+{
+    sync_audience_t *a = opaque;
+
+    sync_deliver_position(a, c, (sync_entry_t *) a->batch->entries);
 }
 
 

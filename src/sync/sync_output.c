@@ -295,6 +295,10 @@ sync_output_destroy(sync_output_t *o)
         if (o->runs[i]) {
             sync_run_unref(o->runs[i]);
         }
+
+        if (o->bare[i]) {
+            sync_run_unref(o->bare[i]);
+        }
     }
 
     ngx_free(o);
@@ -308,7 +312,7 @@ sync_output_run(sync_output_t *o, sync_client_t *c, sync_str_t *name,
     sync_run_t           **run;
     sync_frame_deflate_t   deflate;
 
-    run = &o->runs[c->dialect];
+    run = c->listed ? &o->bare[c->dialect] : &o->runs[c->dialect];
 
     if (*run == NULL) {
         deflate.level = c->conf->level;
@@ -318,7 +322,8 @@ sync_output_run(sync_output_t *o, sync_client_t *c, sync_str_t *name,
 
         *run = sync_frame_entries(c->dialect, (u_char *) o->entry,
                                   o->entry->size, 1, name,
-                                  recoverable && !o->chunk, &deflate);
+                                  recoverable && !o->chunk && !c->listed,
+                                  &deflate);
     }
 
     return *run;

@@ -27,6 +27,7 @@ struct sync_output_s {
     sync_str_t           source;        /* what the app answered */
     sync_entry_t        *entry;         /* the message as it is told */
     sync_run_t          *runs[SYNC_DIALECT_MAX];
+    sync_run_t          *bare[SYNC_DIALECT_MAX];    /* with no position */
     unsigned             silent:1;      /* nothing is told at all */
     unsigned             failed:1;      /* it is an error */
     unsigned             chunk:1;       /* more is to follow */

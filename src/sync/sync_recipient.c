@@ -297,6 +297,11 @@ sync_stage_tell(sync_stage_t *st, sync_recipient_t *r, sync_output_t *o)
 
         if (o->silent) {
             sync_zone_count(z, SYNC_COUNT_WITHHELD, 1);
+
+            if (st->handler->passed) {
+                st->handler->passed(st->opaque, r->client);
+            }
+
             return;
         }
 
@@ -313,6 +318,12 @@ sync_stage_tell(sync_stage_t *st, sync_recipient_t *r, sync_output_t *o)
     }
 
     st->handler->send(st->opaque, r->client, run);
+
+    if (!st->gone && !r->gone && !o->chunk && r->client->listed
+        && st->handler->passed)
+    {
+        st->handler->passed(st->opaque, r->client);
+    }
 }
 
 

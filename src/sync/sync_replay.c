@@ -57,7 +57,8 @@ static void sync_replay_settled(sync_audience_t *a, uint64_t lsn);
 
 static const sync_stage_handler_t  sync_replay_stage_handler = {
     sync_replay_stage_send,
-    sync_replay_stage_done
+    sync_replay_stage_done,
+    NULL
 };
 
 

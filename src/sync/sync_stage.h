@@ -37,6 +37,12 @@ typedef struct {
 
     /* All were told; called once.  The stage is gone when it returns. */
     void       (*done)(void *opaque);
+
+    /*
+     * The message is over for a member that is not told its position by a
+     * frame: it hears nothing, or has a list of positions.  May be NULL.
+     */
+    void       (*passed)(void *opaque, sync_client_t *c);
 } sync_stage_handler_t;
 
 
