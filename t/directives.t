@@ -42,7 +42,7 @@ EOC
 my $kinds = '"websocket", "sse", "socketio", "control", "status", '
 	. '"client", "request", or "api"';
 my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
-	. '"join=open", "join=public", '
+	. '"join=open", "join=public", "join=user", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
 my $events = '"server", "api", "connect", "join", "leave", "client", '
 	. '"disconnect", "connected", "joined", "left", or "cancel"';
@@ -118,6 +118,9 @@ my @bad = (
 
 	[ 'sync_routes ""',                '', 'a file or "off"' ],
 
+	[ 'sync_csrf "a b"',               'a b', q(a header's name or "off") ],
+	[ 'sync_csrf ""',                  '', q(a header's name or "off") ],
+
 	[ 'sync_rate on',                  'on', $rates ],
 	[ 'sync_rate off ip=1r/s',         'off', $rates ],
 	[ 'sync_rate route=60',            'route=60', $rates ],
@@ -163,7 +166,6 @@ my @bad = (
 
 my @later = (
 	[ 'sync_room a presence=on',       'presence=on', $rooms ],
-	[ 'sync_room a join=user',         'join=user', $rooms ],
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
@@ -176,7 +178,7 @@ my @twice = (
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
 	'sync_token cookie:a', 'sync_routes off',
-	'sync_rate off',
+	'sync_rate off', 'sync_csrf off',
 );
 
 my @wrong = (
@@ -197,6 +199,7 @@ my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
     sync_room b history=0 join=open queue=close;
     sync_room c join=public queue=drop;
     sync_room d join=hook;
+    sync_room u:* join=user;
     sync_room * join=deny;
     sync_drain 0;
     sync_hook connect /hook;
@@ -213,6 +216,7 @@ EOC
     sync_allow_origin *;
     sync_receiver any all=on;
     sync_session off;
+    sync_csrf X-Token;
     sync_rate route=1r/s ip=100000000r/m;
     sync_token cookie:a header:Authorization query:b auth:c;
     sync_ping 50ms 1d;

@@ -169,9 +169,9 @@ static ngx_http_sync_room_parameter_t  ngx_http_sync_room_parameters[] = {
     { "history=0", NGX_HTTP_SYNC_ROOM_VOLATILE, 0 },
     { "join=open", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_OPEN },
     { "join=public", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_PUBLIC },
+    { "join=user", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_USER },
     { "join=hook", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_HOOK },
     { "join=deny", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_DENY },
-    { "join=user", NGX_HTTP_SYNC_ROOM_LATER, 0 },
     { "queue=close", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_CLOSE },
     { "queue=drop", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_DROP },
     { "queue=conflate", NGX_HTTP_SYNC_ROOM_LATER, 0 },
@@ -243,6 +243,13 @@ ngx_command_t  ngx_http_sync_commands[] = {
     { ngx_string("sync_routes"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_sync_routes,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sync_csrf"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_sync_csrf,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -506,7 +513,8 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     static const char  *allowed = "\"volatile\", \"recoverable\", "
                                   "\"history=number\", \"ttl=time\", "
                                   "\"join=open\", "
-                                  "\"join=public\", \"join=hook\", "
+                                  "\"join=public\", \"join=user\", "
+                                  "\"join=hook\", "
                                   "\"join=deny\", \"queue=close\", or "
                                   "\"queue=drop\"";
 

@@ -12,6 +12,7 @@
 
 
 #define NGX_HTTP_SYNC_RATE_MAX  100000000       /* in a window */
+#define NGX_HTTP_SYNC_CSRF_MAX  256             /* bytes */
 
 
 static ngx_int_t ngx_http_sync_rate_parse(sync_rate_limit_t *limit,
@@ -176,4 +177,92 @@ ngx_http_sync_rate_parse(sync_rate_limit_t *limit, ngx_str_t *value)
     limit->n = n;
 
     return NGX_OK;
+}
+
+
+char *
+ngx_http_sync_csrf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_sync_loc_conf_t  *slcf = conf;
+
+    u_char      ch;
+    ngx_str_t  *value;
+    ngx_uint_t  i;
+
+    if (slcf->csrf.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_sync_is(&value[1], "off")) {
+        ngx_str_set(&slcf->csrf, "");
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; i < value[1].len; i++) {
+        ch = ngx_tolower(value[1].data[i]);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9') && ch != '-') {
+            break;
+        }
+
+        value[1].data[i] = ch;
+    }
+
+    if (value[1].len == 0 || i != value[1].len) {
+        return ngx_http_sync_invalid(cf, cmd, &value[1],
+                                     "a header's name or \"off\"");
+    }
+
+    slcf->csrf = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_sync_csrf_check(ngx_http_request_t *r, sync_str_t *session)
+{
+    u_char                     diff, buf[NGX_HTTP_SYNC_CSRF_MAX];
+    ngx_str_t                 *value;
+    sync_str_t                 want;
+    ngx_uint_t                 i;
+    sync_json_t                v, o;
+    ngx_http_sync_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sync_module);
+
+    if (slcf->csrf.len == 0
+        || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
+        || sync_filter_value(&o, session) != SYNC_OK
+        || sync_json_get(&v, &o, "csrfToken") != SYNC_OK
+        || v.type == SYNC_JSON_NULL)
+    {
+        return NGX_OK;
+    }
+
+    if (sync_json_string(&want, &v, buf, sizeof(buf)) != SYNC_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (want.len == 0) {
+        return NGX_OK;
+    }
+
+    value = ngx_http_sync_header_in(r, (char *) slcf->csrf.data);
+
+    if (value == NULL || value->len != want.len) {
+        return NGX_DECLINED;
+    }
+
+    /* it takes as long whichever byte is wrong */
+
+    diff = 0;
+
+    for (i = 0; i < want.len; i++) {
+        diff |= want.data[i] ^ value->data[i];
+    }
+
+    return diff ? NGX_DECLINED : NGX_OK;
 }

@@ -275,6 +275,7 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
      *     slcf->settings.session = NULL;
      *     slcf->settings.tokens = NULL;
      *     slcf->origins = NULL;
+     *     slcf->csrf = { 0, NULL };
      *     slcf->handler = NULL;
      */
 
@@ -341,6 +342,8 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
             s->hooks[i] = ps->hooks[i];
         }
     }
+
+    ngx_conf_merge_str_value(conf->csrf, prev->csrf, "x-csrf-token");
 
     if (conf->origins == NULL) {
         conf->origins = prev->origins;

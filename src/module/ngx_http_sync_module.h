@@ -59,6 +59,7 @@ typedef struct {
 typedef struct {
     sync_settings_t          settings;
     ngx_http_sync_origins_t *origins;
+    ngx_str_t                csrf;      /* header in lower case; len 0: off */
     ngx_http_handler_pt      handler;   /* the endpoint; NULL: none here */
 } ngx_http_sync_loc_conf_t;
 
@@ -138,6 +139,14 @@ ngx_int_t ngx_http_sync_origins_add(ngx_conf_t *cf,
 ngx_int_t ngx_http_sync_origins_check(ngx_http_request_t *r,
     ngx_http_sync_origins_t *origins, ngx_str_t **origin);
 
+/*
+ * The same for an HTTP call, which has to say where it comes from, in Origin
+ * or else in Referer, unless its method is GET, HEAD or OPTIONS, or any
+ * origin may call (luckystack-wire, 4.1).
+ */
+ngx_int_t ngx_http_sync_origins_check_call(ngx_http_request_t *r,
+    ngx_http_sync_origins_t *origins, ngx_str_t **origin);
+
 /* The page of "sync status" for a browser. */
 
 extern const u_char  ngx_http_sync_page[];
@@ -168,6 +177,16 @@ ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
 /* Setters of what stands before the app. */
 char *ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_sync_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_sync_csrf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/*
+ * Whether a call whose token came with a cookie has the header of sync_csrf,
+ * equal to "csrfToken" of the session, which is JSON, of no bytes if there is
+ * none.  A session without one asks for nothing, nor does GET, HEAD, OPTIONS.
+ * Returns NGX_OK, or NGX_DECLINED: "auth.csrfMismatch", 403.
+ */
+ngx_int_t ngx_http_sync_csrf_check(ngx_http_request_t *r,
+    sync_str_t *session);
 
 
 extern ngx_command_t  ngx_http_sync_commands[];

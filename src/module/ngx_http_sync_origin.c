@@ -12,6 +12,8 @@
 #define NGX_HTTP_SYNC_ORIGIN_MAX  300
 
 
+static ngx_int_t ngx_http_sync_origin_match(ngx_http_request_t *r,
+    ngx_http_sync_origins_t *origins, ngx_str_t *value);
 static ngx_int_t ngx_http_sync_origin_normalize(u_char *dst, ngx_str_t *origin,
     ngx_str_t *out);
 static u_char *ngx_http_sync_origin_authority(u_char *p, u_char *last,
@@ -26,6 +28,65 @@ ngx_int_t
 ngx_http_sync_origins_check(ngx_http_request_t *r,
     ngx_http_sync_origins_t *origins, ngx_str_t **value)
 {
+    *value = ngx_http_sync_header_in(r, "origin");
+
+    if (*value == NULL || origins->any) {
+        return NGX_OK;
+    }
+
+    return ngx_http_sync_origin_match(r, origins, *value);
+}
+
+
+ngx_int_t
+ngx_http_sync_origins_check_call(ngx_http_request_t *r,
+    ngx_http_sync_origins_t *origins, ngx_str_t **value)
+{
+    u_char     *p, *last;
+    ngx_str_t  *referer, origin;
+
+    *value = ngx_http_sync_header_in(r, "origin");
+
+    if (origins->any) {
+        return NGX_OK;
+    }
+
+    if (*value) {
+        return ngx_http_sync_origin_match(r, origins, *value);
+    }
+
+    if (r->headers_in.referer == NULL) {
+
+        return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
+               ? NGX_OK : NGX_DECLINED;
+    }
+
+    /* what stands before the path */
+
+    referer = &r->headers_in.referer->value;
+    last = referer->data + referer->len;
+
+    p = ngx_strlchr(referer->data, last, ':');
+
+    if (p == NULL || last - p < 3) {
+        return NGX_DECLINED;
+    }
+
+    for (p += 3; p < last && *p != '/' && *p != '?' && *p != '#'; p++) {
+        /* void */
+    }
+
+    origin.data = referer->data;
+    origin.len = p - referer->data;
+
+    return ngx_http_sync_origin_match(r, origins, &origin);
+}
+
+
+static ngx_int_t
+ngx_http_sync_origin_match(ngx_http_request_t *r,
+    ngx_http_sync_origins_t *origins, ngx_str_t *value)
+{
     u_char       buf[NGX_HTTP_SYNC_ORIGIN_MAX];
     ngx_str_t    origin, *exact;
     ngx_uint_t   i;
@@ -33,13 +94,7 @@ ngx_http_sync_origins_check(ngx_http_request_t *r,
     ngx_regex_t **re;
 #endif
 
-    *value = ngx_http_sync_header_in(r, "origin");
-
-    if (*value == NULL || origins->any) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_sync_origin_normalize(buf, *value, &origin) != NGX_OK) {
+    if (ngx_http_sync_origin_normalize(buf, value, &origin) != NGX_OK) {
         goto refused;
     }
 
@@ -76,7 +131,7 @@ ngx_http_sync_origins_check(ngx_http_request_t *r,
 refused:
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "origin \"%V\" is not allowed", *value);
+                  "origin \"%V\" is not allowed", value);
 
     return NGX_DECLINED;
 }

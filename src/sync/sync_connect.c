@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sync_connect.h>
+#include <sync_gate.h>
 #include <sync_call.h>
 #include <sync_event_id.h>
 #include <sync_fanout.h>
@@ -664,6 +665,9 @@ sync_connect_go_on(sync_connect_t *cn)
         if (rule->join == SYNC_JOIN_DENY
             || (rule->join == SYNC_JOIN_OPEN
                 && sync_session_on(s) && cn->session.len == 0)
+            || (rule->join == SYNC_JOIN_USER
+                && !sync_gate_is_owner(&cn->session,
+                                       &cn->channels[cn->next]))
             || (rule->join == SYNC_JOIN_HOOK
                 && s->hooks[SYNC_HOOK_JOIN].uri.len == 0))
         {

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_gate.h>
+#include <sync_name.h>
 #include <sync_session.h>
 
 
@@ -26,6 +27,8 @@
 
 static sync_int_t sync_gate_match(void *regex, const sync_str_t *s);
 static ngx_uint_t sync_gate_has_user(sync_json_t *session);
+static ngx_int_t sync_gate_user(sync_str_t *id, sync_str_t *session,
+    u_char *buf);
 static ngx_int_t sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e,
     const char *scope, sync_str_t *id, sync_str_t *what,
     sync_rate_limit_t *limit);
@@ -68,6 +71,10 @@ sync_gate_auth(sync_gate_t *g, sync_reply_error_t *e)
 
     if (!rt->login && rt->nadditional == 0) {
         return SYNC_OK;
+    }
+
+    if (g->unknown) {
+        return sync_gate_refuse(e, "session.unavailable", 503);
     }
 
     if (sync_json_parse(&session, &g->session, NULL) != SYNC_OK
@@ -139,7 +146,6 @@ ngx_int_t
 sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e)
 {
     sync_str_t          id;
-    sync_json_t         session, v;
     sync_rate_limit_t   limit;
     u_char              buf[SYNC_GATE_ID_MAX];
 
@@ -154,16 +160,7 @@ sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e)
         return sync_gate_ip(g, e);
     }
 
-    if (sync_filter_value(&session, &g->session) == SYNC_OK
-        && sync_json_get(&v, &session, "id") == SYNC_OK
-        && !sync_condition_falsy(&v))
-    {
-        if (sync_json_string(&id, &v, buf, sizeof(buf)) != SYNC_OK) {
-
-            /* a number, or longer than anybody reads: as it stands */
-
-            id = v.raw;
-        }
+    if (sync_gate_user(&id, &g->session, buf) == SYNC_OK) {
 
         if (sync_gate_hit(g, e, "user:", &id, &g->full, &limit) != SYNC_OK) {
             return SYNC_DECLINED;
@@ -177,6 +174,52 @@ sync_gate_rate(sync_gate_t *g, sync_reply_error_t *e)
     }
 
     return sync_gate_ip(g, e);
+}
+
+
+/*
+ * The session's id: a number, or what is longer than anybody reads, as it
+ * stands.  buf is SYNC_GATE_ID_MAX bytes.
+ */
+
+static ngx_int_t
+sync_gate_user(sync_str_t *id, sync_str_t *session, u_char *buf)
+{
+    sync_json_t  v, o;
+
+    if (sync_filter_value(&o, session) != SYNC_OK
+        || sync_json_get(&v, &o, "id") != SYNC_OK
+        || sync_condition_falsy(&v))
+    {
+        return SYNC_DECLINED;
+    }
+
+    if (sync_json_string(id, &v, buf, SYNC_GATE_ID_MAX) != SYNC_OK) {
+        *id = v.raw;
+    }
+
+    return SYNC_OK;
+}
+
+
+ngx_uint_t
+sync_gate_is_owner(sync_str_t *session, sync_str_t *room)
+{
+    sync_str_t  id;
+    u_char      buf[SYNC_GATE_ID_MAX];
+
+    return sync_gate_user(&id, session, buf) == SYNC_OK
+           && sync_name_has_part(room, &id);
+}
+
+
+ngx_uint_t
+sync_gate_owns(sync_client_t *c, sync_str_t *room)
+{
+    sync_str_t  session;
+
+    return sync_session_get(c, &session) == SYNC_OK
+           && sync_gate_is_owner(&session, room);
 }
 
 
@@ -311,9 +354,15 @@ sync_gate_match(void *regex, const sync_str_t *s)
 void
 sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip)
 {
-    if (sync_session_get(c, &g->session) != SYNC_OK) {
+    ngx_int_t  rc;
+
+    rc = sync_session_get(c, &g->session);
+
+    if (rc != SYNC_OK) {
         g->session.len = 0;
     }
+
+    g->unknown = (rc == SYNC_BUSY);
 
     sync_session_token(c, &g->token);
 

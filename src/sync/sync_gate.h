@@ -37,6 +37,7 @@ typedef struct {
     sync_str_t        ip;           /* text, as nginx has it after realip */
     sync_str_t        data;         /* JSON object */
     unsigned          api:1;        /* else it is a sync */
+    unsigned          unknown:1;    /* the session cannot be known now */
 
     sync_route_t     *route;        /* set by sync_gate_auth() */
 } sync_gate_t;
@@ -54,6 +55,15 @@ ngx_int_t sync_gate_ip(sync_gate_t *g, sync_reply_error_t *e);
  * ip is NGX_SOCKADDR_STRLEN bytes.
  */
 void sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip);
+
+
+/*
+ * join=user: whether the session's id is one of the parts of the room's name
+ * after the first, with colons between them.  session is JSON, of no bytes if
+ * there is none.
+ */
+ngx_uint_t sync_gate_is_owner(sync_str_t *session, sync_str_t *room);
+ngx_uint_t sync_gate_owns(sync_client_t *c, sync_str_t *room);
 
 
 #endif /* _SYNC_GATE_H_INCLUDED_ */

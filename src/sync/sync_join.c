@@ -15,6 +15,7 @@
 #include <sync_reply.h>
 #include <sync_session_change.h>
 #include <sync_session_rooms.h>
+#include <sync_gate.h>
 
 
 /* What a client asked for and has no answer to yet: one allocation. */
@@ -182,7 +183,11 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
         return;
     }
 
-    if (!leave && rule->join == SYNC_JOIN_DENY) {
+    if (!leave
+        && (rule->join == SYNC_JOIN_DENY
+            || (rule->join == SYNC_JOIN_USER
+                && !sync_gate_owns(c, &room))))
+    {
         sync_join_blocked(c, &index, leave, 403);
         return;
     }

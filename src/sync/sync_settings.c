@@ -110,10 +110,13 @@ sync_settings_strictness(sync_rule_t *rule)
     case SYNC_JOIN_OPEN:
         return 1;
 
-    case SYNC_JOIN_HOOK:
+    case SYNC_JOIN_USER:
         return 2;
 
-    default: /* SYNC_JOIN_DENY */
+    case SYNC_JOIN_HOOK:
         return 3;
+
+    default: /* SYNC_JOIN_DENY */
+        return 4;
     }
 }

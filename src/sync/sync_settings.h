@@ -28,6 +28,7 @@ typedef struct sync_route_s     sync_route_t;
 typedef enum {
     SYNC_JOIN_OPEN = 0,         /* anybody; with sessions, a live one */
     SYNC_JOIN_PUBLIC,           /* anybody */
+    SYNC_JOIN_USER,             /* whose id is a part of the name */
     SYNC_JOIN_HOOK,             /* the app decides */
     SYNC_JOIN_DENY              /* nobody */
 } sync_join_policy_e;
