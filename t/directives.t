@@ -91,6 +91,8 @@ my @bad = (
 
 	[ 'sync socket',                   'socket', $kinds ],
 	[ 'sync ""',                       '', $kinds ],
+	[ 'sync socketio old',             'old', '"legacy"' ],
+	[ 'sync sse legacy',               'legacy', 'left out' ],
 
 	[ 'sync_hook before /hook',        'before', $events ],
 	[ 'sync_hook join hook',           'hook', '"/..."' ],

@@ -213,7 +213,7 @@ ngx_command_t  ngx_http_sync_commands[] = {
       &ngx_http_sync_drain_bounds },
 
     { ngx_string("sync"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_sync_endpoint,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -622,6 +622,21 @@ ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (kind->handler == NULL) {
         return ngx_http_sync_unsupported(cf, cmd, &value[1], allowed);
+    }
+
+    if (cf->args->nelts == 3) {
+
+        if (kind->handler != ngx_http_sync_websocket_handler
+            && kind->handler != ngx_http_sync_socketio_handler)
+        {
+            return ngx_http_sync_invalid(cf, cmd, &value[2], "left out");
+        }
+
+        if (!ngx_http_sync_is(&value[2], "legacy")) {
+            return ngx_http_sync_invalid(cf, cmd, &value[2], "\"legacy\"");
+        }
+
+        slcf->settings.legacy = 1;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

@@ -332,7 +332,7 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
     do {
         sync_reply_text(&w);
         sync_write_literal(&w, "[\"sync\",{\"cb\":");
-        sync_json_write_str(&w, &rq->route.full);
+        sync_asker_write_cb(&w, rq);
         sync_write_literal(&w, ",\"fullName\":");
         sync_json_write_str(&w, &rq->route.full);
         sync_write_literal(&w, ",\"serverOutput\":");

@@ -93,7 +93,7 @@ sync_asker_copy(sync_request_t *to, sync_request_t *from, sync_call_t *call)
     u_char  *p;
 
     p = ngx_pnalloc(call->pool, from->receiver.len + from->index.len
-                                + from->route.full.len);
+                                + from->route.full.len + from->cb.len);
     if (p == NULL) {
         return SYNC_ERROR;
     }
@@ -110,7 +110,10 @@ sync_asker_copy(sync_request_t *to, sync_request_t *from, sync_call_t *call)
 
     to->route.full.len = from->route.full.len;
     to->route.full.data = p;
-    ngx_memcpy(p, from->route.full.data, from->route.full.len);
+    p = ngx_cpymem(p, from->route.full.data, from->route.full.len);
+
+    to->cb.data = p;
+    ngx_memcpy(p, from->cb.data, from->cb.len);
 
     to->data.len = 0;
     to->data.data = NULL;
@@ -144,6 +147,18 @@ sync_asker_progress(sync_request_t *rq, sync_call_t *call)
     } while (sync_reply_again(&w));
 
     sync_reply_send(rq->client, &w);
+}
+
+
+void
+sync_asker_write_cb(sync_writer_t *w, sync_request_t *rq)
+{
+    if (rq->cb.len) {
+        sync_write_str(w, &rq->cb);
+
+    } else {
+        sync_json_write_str(w, &rq->route.full);
+    }
 }
 
 

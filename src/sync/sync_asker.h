@@ -121,6 +121,7 @@ struct sync_request_s {
     sync_str_t                receiver;
     sync_str_t                index;    /* empty: not to be answered */
     sync_str_t                data;     /* the client's bytes */
+    sync_str_t                cb;       /* JSON; empty: the route's name */
     sync_str_t                extra;    /* see sync_answer_keep() */
     u_char                    id[SYNC_ID_LEN];  /* the sender's */
     u_char                    own[SYNC_ID_LEN]; /* of its token, or that */
@@ -150,6 +151,9 @@ void sync_asker_progress(sync_request_t *rq, sync_call_t *call);
 /* Whether there is nobody to be answered: a client that gave no index. */
 
 #define sync_asker_silent(rq)  ((rq)->web == NULL && (rq)->index.len == 0)
+
+/* Writes the "cb" of frames: the route's name, or what an older client said. */
+void sync_asker_write_cb(sync_writer_t *w, sync_request_t *rq);
 
 /*
  * Begin and end the answer, ["sync-7", and "]" around one object, or nothing

@@ -26,6 +26,8 @@ static void sync_chunk_timer_handler(ngx_event_t *ev);
 static void sync_chunk_flush_way(sync_request_t *rq, sync_chunk_way_e way);
 static void sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way,
     sync_json_t *p, sync_json_t *to);
+static void sync_chunk_write_name(sync_writer_t *w, sync_request_t *rq,
+    sync_str_t *value, ngx_uint_t i);
 static void sync_chunk_frame(sync_writer_t *w, sync_request_t *rq,
     sync_json_t *p);
 static void sync_chunk_to(sync_request_t *rq, sync_saying_t *s,
@@ -382,6 +384,19 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
 }
 
 
+static void
+sync_chunk_write_name(sync_writer_t *w, sync_request_t *rq,
+    sync_str_t *value, ngx_uint_t i)
+{
+    if (i == 0) {
+        sync_asker_write_cb(w, rq);
+
+    } else {
+        sync_json_write_str(w, value);
+    }
+}
+
+
 /* The route's names stand where the chunk has its own, or at the end. */
 
 static void
@@ -428,7 +443,7 @@ sync_chunk_frame(sync_writer_t *w, sync_request_t *rq, sync_json_t *p)
 
         } else {
             there |= 1 << i;
-            sync_json_write_str(w, &values[i]);
+            sync_chunk_write_name(w, rq, &values[i], i);
         }
     }
 
@@ -444,7 +459,7 @@ sync_chunk_frame(sync_writer_t *w, sync_request_t *rq, sync_json_t *p)
 
         sync_json_write_str(w, &names[i]);
         sync_write_byte(w, ':');
-        sync_json_write_str(w, &values[i]);
+        sync_chunk_write_name(w, rq, &values[i], i);
     }
 
     sync_write_literal(w, "}]");

@@ -133,6 +133,7 @@ sync_extra_read(sync_extra_t *x, sync_entry_t *e)
         return SYNC_ERROR;
     }
 
+    sync_extra_get(&x->cb, &arg, "cb");
     sync_extra_get(&x->output, &arg, "serverOutput");
 
     return SYNC_OK;

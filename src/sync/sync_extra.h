@@ -30,7 +30,8 @@
 
 typedef struct {
     sync_str_t   route;         /* sync/board/moveCard/v1 */
-    sync_str_t   receiver;      /* JSON, as the ones below */
+    sync_str_t   cb;            /* JSON, as the ones below; read only */
+    sync_str_t   receiver;
     sync_str_t   data;          /* the client's */
     sync_str_t   sender;        /* its session, of no bytes if it had none */
     sync_str_t   output;        /* serverOutput */

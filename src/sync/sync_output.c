@@ -177,7 +177,7 @@ static void
 sync_output_write_head(sync_writer_t *w, sync_extra_t *x)
 {
     sync_write_literal(w, "[\"sync\",{\"cb\":");
-    sync_json_write_str(w, &x->route);
+    sync_write_str(w, &x->cb);
     sync_write_literal(w, ",\"fullName\":");
     sync_json_write_str(w, &x->route);
 }
@@ -279,7 +279,7 @@ sync_output_write_chunk(sync_writer_t *w, sync_extra_t *x, void *data)
     }
 
     sync_write_literal(w, "\"cb\":");
-    sync_json_write_str(w, &x->route);
+    sync_write_str(w, &x->cb);
     sync_write_literal(w, ",\"fullName\":");
     sync_json_write_str(w, &x->route);
     sync_write_literal(w, ",\"status\":\"stream\"}]");

@@ -43,6 +43,8 @@ static void sync_request_init_web(sync_request_t *rq, sync_web_t *web,
     sync_settings_t *s, const sync_asker_kind_t *kind);
 static void sync_request_init(sync_request_t *rq, sync_client_t *c,
     const sync_asker_kind_t *kind);
+static ngx_int_t sync_request_opaque(sync_request_t *rq, sync_json_t *name,
+    u_char *buf);
 static ngx_int_t sync_request_route(sync_request_t *rq, sync_json_t *name,
     u_char *buf);
 static ngx_int_t sync_request_receiver(sync_request_t *rq, sync_json_t *arg,
@@ -188,6 +190,10 @@ sync_request_sync(sync_client_t *c, sync_json_t *arg)
     {
         sync_asker_fault(&rq, SYNC_FAULT_CALLBACK);
         return;
+    }
+
+    if (rq.route.version.len == 0) {
+        rq.cb = v.raw;
     }
 
     if (sync_json_get(&v, arg, "ignoreSelf") == SYNC_OK) {
@@ -336,6 +342,46 @@ sync_request_quote(sync_json_t *v, sync_str_t *name, u_char *buf, size_t size)
 }
 
 
+/*
+ * What older clients call a route, the prefix, a page's path and a name:
+ * nothing is known of it but that it is one (luckystack-wire, 12.2).
+ */
+
+static ngx_int_t
+sync_request_opaque(sync_request_t *rq, sync_json_t *name, u_char *buf)
+{
+    sync_str_t         raw;
+    const sync_str_t  *prefix;
+
+    prefix = &rq->kind->prefix;
+
+    if (sync_json_string(&raw, name, buf, SYNC_REQUEST_PATH_MAX) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    sync_name_trim(&raw);
+
+    if (raw.len < prefix->len + 2
+        || raw.data[prefix->len] != '/'
+        || ngx_memcmp(raw.data, prefix->data, prefix->len) != 0)
+    {
+        return SYNC_ERROR;
+    }
+
+    ngx_memzero(&rq->route, sizeof(sync_name_route_t));
+
+    rq->route.full = raw;
+    rq->route.path.data = raw.data + prefix->len + 1;
+    rq->route.path.len = raw.len - prefix->len - 1;
+    rq->route.name = rq->route.path;
+
+    sync_str_set(&rq->route.service, "");
+    sync_str_set(&rq->route.version, "");
+
+    return SYNC_OK;
+}
+
+
 static void
 sync_request_init_web(sync_request_t *rq, sync_web_t *web,
     sync_settings_t *s, const sync_asker_kind_t *kind)
@@ -392,6 +438,12 @@ sync_request_route(sync_request_t *rq, sync_json_t *name, u_char *buf)
         && sync_name_route(&rq->route, buf, SYNC_REQUEST_PATH_MAX, prefix,
                            &raw)
            == SYNC_OK)
+    {
+        return SYNC_OK;
+    }
+
+    if (rq->settings->legacy
+        && sync_request_opaque(rq, name, buf) == SYNC_OK)
     {
         return SYNC_OK;
     }

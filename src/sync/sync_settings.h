@@ -142,6 +142,7 @@ typedef struct {
     sync_manifest_t        *manifest;   /* sync_routes; NULL: any route */
     sync_rate_limit_t       rate_route; /* sync_rate, of a user and route */
     sync_rate_limit_t       rate_ip;
+    ngx_flag_t              legacy;     /* older clients' names */
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */
