@@ -58,7 +58,7 @@ my $hook = $t->hook(port => 1, answer => sub {
 	my $name = $r->{json}{name};
 
 	return [ [ 'head', 200, 'Content-Type: application/x-ndjson' ],
-		[ 'chunk', qq({"throttle":{"everyMs":10}}\n) ],
+		[ 'chunk', qq({"throttle":{"everyMs":10000}}\n) ],
 		map({ [ 'chunk', qq({"stream":{"chunk":"$_"}}\n) ] } 'a' .. 'e'),
 		[ 'chunk', qq({"final":{"status":"success"}}\n) ], [ 'end' ] ]
 		if $name eq 'streamed';
