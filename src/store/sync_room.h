@@ -53,6 +53,7 @@ struct sync_interest_s {                /* in the zone, 64 bytes */
     uint16_t             slot;
     uint8_t              queued;        /* in the dirty queue */
     uint8_t              held;          /* and is not to be */
+    uint8_t              behind;        /* a member is; the worker's word */
 };
 
 
@@ -214,7 +215,7 @@ void sync_room_hold(sync_zone_t *z, sync_interest_t *interest,
 
 /*
  * Whether some worker has more than half of what a volatile room may hold
- * yet to take.
+ * yet to take, or says that a member is behind.
  */
 ngx_uint_t sync_room_unread(sync_zone_t *z, sync_str_t *name);
 

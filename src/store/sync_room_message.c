@@ -516,15 +516,24 @@ sync_room_hold(sync_zone_t *z, sync_interest_t *interest, ngx_uint_t hold)
 ngx_uint_t
 sync_room_unread(sync_zone_t *z, sync_str_t *name)
 {
-    ngx_uint_t    unread;
-    sync_room_t  *room;
+    ngx_uint_t        unread;
+    sync_room_t      *room;
+    sync_interest_t  *in;
+
+    unread = 0;
 
     sync_zone_lock(z);
 
     room = sync_room_lookup_locked(z, name);
 
-    unread = (room && room->history == 0
-              && room->log.bytes > room->log.limit / 2);
+    if (room) {
+        unread = (room->history == 0
+                  && room->log.bytes > room->log.limit / 2);
+
+        for (in = room->interests; in; in = in->next) {
+            unread |= in->behind;
+        }
+    }
 
     sync_zone_unlock(z);
 

@@ -53,6 +53,7 @@ typedef struct {
 typedef struct {
     ngx_rbtree_node_t   node;           /* by name, in the order of bytes */
     ngx_queue_t         active;         /* while a batch is being delivered */
+    ngx_queue_t         relief;         /* while pressed */
 
     sync_room_t        *room;
     sync_interest_t    *interest;

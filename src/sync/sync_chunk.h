@@ -73,6 +73,7 @@ struct sync_stream_s {
     sync_chunk_text_t    texts[SYNC_CHUNK_MAX];
     sync_chunk_way_e     way;           /* of the last one published */
     unsigned             held:1;
+    unsigned             pressed:1;     /* and not for a turn alone */
     unsigned             said:1;        /* published, maybe not delivered */
     unsigned             impatient:1;   /* waits no more for its room */
 };

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_deliver.h>
+#include <sync_relief.h>
 #include <sync_extra.h>
 #include <sync_json.h>
 #include <sync_name.h>
@@ -406,7 +407,7 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
          : sync_client_queue(c, run, pos, last);
 
     if (rc == SYNC_OK) {
-        a->pressed |= sync_client_pressed(c);
+        sync_relief_note(a, c);
 
         sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
@@ -435,7 +436,7 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
     rc = sync_client_queue(c, run, pos, last);
 
     if (rc == SYNC_OK) {
-        a->pressed |= sync_client_pressed(c);
+        sync_relief_note(a, c);
 
         sync_zone_count(z, SYNC_COUNT_DELIVERED, n);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);

@@ -11,6 +11,7 @@
 #include <sync_cluster.h>
 #include <sync_deliver.h>
 #include <sync_fanout.h>
+#include <sync_relief.h>
 #include <sync_fanout_stage.h>
 #include <sync_notify.h>
 #include <sync_replay.h>
@@ -225,6 +226,7 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
         /* the interest may stay, for a client that is about to arrive */
 
         m->interest->cookie = 0;
+        m->interest->behind = 0;
     }
 
     if (!sync_room_is_private(m->room)) {
@@ -409,6 +411,8 @@ sync_fanout_destroy(sync_audience_t *a)
         sync_fanout_worker.naudiences--;
         a->gone = 1;
     }
+
+    sync_relief_forget(a);
 
     if (a->serving) {
         return;
@@ -614,33 +618,6 @@ ngx_uint_t
 sync_fanout_looks(void)
 {
     return sync_fanout_worker.looks;
-}
-
-
-ngx_uint_t
-sync_fanout_pressed(sync_str_t *name)
-{
-    uint32_t          i;
-    sync_client_t    *c;
-    sync_audience_t  *a;
-
-    a = sync_fanout_lookup(name);
-
-    if (a == NULL || !a->pressed) {
-        return sync_room_unread(sync_fanout_worker.zone, name);
-    }
-
-    for (i = 0; i < a->n; i++) {
-        c = a->seats[i];
-
-        if (!c->closing && sync_client_pressed(c)) {
-            return 1;
-        }
-    }
-
-    a->pressed = 0;
-
-    return sync_room_unread(sync_fanout_worker.zone, name);
 }
 
 

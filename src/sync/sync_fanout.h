@@ -111,12 +111,6 @@ ngx_uint_t sync_fanout_behind(void);
 /* Looks so far; by that one knows whether there was one. */
 ngx_uint_t sync_fanout_looks(void);
 
-/*
- * Whether a member in this worker has more to read than half its bound, or
- * a worker is to read more than half of what the room's log may hold.
- */
-ngx_uint_t sync_fanout_pressed(sync_str_t *name);
-
 /* Of this worker: rooms with members. */
 ngx_uint_t sync_fanout_audiences(void);
 

@@ -68,6 +68,7 @@ sync_fanout_depart(sync_client_t *c, sync_sid_t *s)
             /* the interest may stay, for clients that are about to arrive */
 
             m->interest->cookie = 0;
+            m->interest->behind = 0;
         }
 
         i++;

@@ -70,11 +70,18 @@ sync_pressure_timer_handler(ngx_event_t *ev)
         s = ngx_queue_data(q, sync_stream_t, queue);
 
         if (sync_pressure_behind(s)) {
+
+            if (!s->pressed) {
+                s->pressed = 1;
+                sync_zone_count(sync_client_zone(), SYNC_COUNT_HOOK_HELD, 1);
+            }
+
             continue;
         }
 
         ngx_queue_remove(q);
         s->held = 0;
+        s->pressed = 0;
 
         sync_call_resume(s->request->call);
     }
@@ -121,7 +128,7 @@ sync_pressure_room(sync_stream_t *s)
         return 0;
     }
 
-    if (!sync_fanout_pressed(&rq->receiver)) {
+    if (!sync_room_unread(rq->settings->main->zone, &rq->receiver)) {
         s->since = 0;
         s->impatient = 0;
         return 0;
@@ -133,7 +140,6 @@ sync_pressure_room(sync_stream_t *s)
 
     if (s->since == 0) {
         s->since = ngx_current_msec;
-        sync_zone_count(rq->settings->main->zone, SYNC_COUNT_HOOK_HELD, 1);
     }
 
     if (ngx_current_msec - s->since < SYNC_PRESSURE_PATIENCE) {

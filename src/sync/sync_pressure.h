@@ -20,7 +20,7 @@
  *                                        `------'
  *
  * Behind is an asker who has more to read than half of its "sync_queue"; a
- * member of the receiver's room in this worker who has, but for no longer
+ * member of the receiver's room who has, in whatever worker, but for no longer
  * than SYNC_PRESSURE_PATIENCE, so that one that does not read at all meets
  * its bound; and a worker that has left half of what the room's log may hold
  * unread.
