@@ -5,7 +5,7 @@
 
 
 #include <ngx_http_sync_module.h>
-#include <sync_process.h>
+#include <sync_bridge.h>
 #include <sync_connect.h>
 #include <sync_eio_client.h>
 #include <sync_hook.h>
@@ -137,6 +137,13 @@ ngx_http_sync_init_module(ngx_cycle_t *cycle)
     n = ngx_min(n, SYNC_WORKERS_MAX);
 
     if (sync_wake_create(cycle, settings->zone, n) == SYNC_OK) {
+
+        /* what is said goes by Redis, where there is one */
+
+        if (settings->redis == NULL) {
+            sync_bridge_create(cycle, settings->zone);
+        }
+
         return NGX_OK;
     }
 

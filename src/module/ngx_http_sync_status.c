@@ -246,6 +246,12 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_REDIS_RECONNECTS, "redisReconnects",
       "sync_redis_reconnects_total", "Links to Redis that came again." },
 
+    { SYNC_COUNT_BRIDGED, "bridged", "sync_bridged_total",
+      "Messages passed on to other zones of the host." },
+
+    { SYNC_COUNT_BRIDGE_LOST, "bridgeLost", "sync_bridge_lost_total",
+      "Messages between zones of the host that were lost." },
+
     { SYNC_COUNT_ACKS, "acks", "sync_acks_total",
       "Acknowledgements that were waited for." },
 

@@ -151,6 +151,7 @@ typedef struct {
     uint64_t             id;            /* hash of its name; 0: it has none */
     uint64_t             ack;           /* 48 bits; 0: none is asked for */
     sync_str_t           extra;         /* for those who deliver it */
+    unsigned             relayed:1;     /* from another zone of the host */
 } sync_message_t;
 
 

@@ -104,6 +104,11 @@ sync_room_check(sync_zone_t *z, size_t *lost)
         sync_room_must(text == NULL, text);
     }
 
+    if (sh->relay) {
+        text = sync_room_check_room(z, sh->relay, &sum);
+        sync_room_must(text == NULL, text);
+    }
+
     text = sync_room_check_workers(z, &sum);
     sync_room_must(text == NULL, text);
 
@@ -151,7 +156,7 @@ sync_room_check_room(sync_zone_t *z, sync_room_t *room, sync_room_sum_t *sum)
     text = sync_room_check_log(z, room, sum);
     sync_room_must(text == NULL, text);
 
-    if (room->nmembers == 0 && room != z->sh->host) {
+    if (room->nmembers == 0 && room != z->sh->host && room != z->sh->relay) {
         sync_room_must(room->history, "room: volatile without members");
         sync_room_must(sync_room_in_queue(&z->sh->idle, &room->idle) == 1,
                        "room: not in the idle queue");
@@ -318,7 +323,9 @@ sync_room_check_log(sync_zone_t *z, sync_room_t *room, sync_room_sum_t *sum)
     sync_room_must(n || log->oldest == log->top + 1, "log: wrong oldest LSN");
     sync_room_must(n <= 1 || bytes <= log->limit, "log: above its limit");
 
-    cursor = log->top;
+    /* the relay's reader stands in the zone */
+
+    cursor = (room == z->sh->relay) ? z->sh->relayed : log->top;
 
     for (in = room->interests; in; in = in->next) {
         cursor = z->sh->workers[in->slot].dead ? 0

@@ -149,7 +149,7 @@ sync_room_mend_room(sync_zone_t *z, sync_room_t *room)
         }
     }
 
-    if (p == NULL && room != sh->host) {
+    if (p == NULL && room != sh->host && room != sh->relay) {
 
         /* not linked yet, or no more */
 
@@ -182,7 +182,7 @@ sync_room_mend_room(sync_zone_t *z, sync_room_t *room)
         }
     }
 
-    if (room == sh->host) {
+    if (room == sh->host || room == sh->relay) {
         return;
     }
 

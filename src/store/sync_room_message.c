@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_room.h>
+#include <sync_relay.h>
 
 
 /*
@@ -112,6 +113,10 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
 
     if (m->id && p->history) {
         sync_ids_add_locked(room->ids, m->id, p->lsn, p->nonce, p->receivers);
+    }
+
+    if (!m->relayed && sync_relay_wanted(z)) {
+        sync_relay_append_locked(z, name, m, p);
     }
 
     sync_zone_unlock(z);
@@ -395,6 +400,10 @@ sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
 
             sync_room_announce_locked(z, room, p);
         }
+    }
+
+    if (rc == SYNC_OK && !m->relayed && sync_relay_wanted(z)) {
+        sync_relay_append_locked(z, NULL, m, p);
     }
 
     sync_zone_unlock(z);

@@ -25,6 +25,7 @@
  *                                   +-- users[]     users, sync_session_store.h
  *                                   +-- rates[]     windows, sync_rate.h
  *                                   +-- host        the room of this host
+ *                                   +-- relay       what is for other zones
  *                                   `-- heap        memory, sync_heap.h
  *
  * There is one lock, the slab pool's mutex, as nginx frees only that one
@@ -51,6 +52,7 @@
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
+#define SYNC_RELAYS_MAX    8            /* zones of a host, see sync_relay.h */
 
 
 typedef struct sync_zone_s       sync_zone_t;
@@ -65,6 +67,7 @@ typedef struct sync_ids_s        sync_ids_t;
 typedef struct sync_rate_s       sync_rate_t;
 typedef struct sync_sid_s        sync_sid_t;
 typedef struct sync_sid_node_s   sync_sid_node_t;
+typedef struct sync_relay_hub_s  sync_relay_hub_t;
 typedef struct sync_session_s    sync_session_t;
 typedef struct sync_ack_s        sync_ack_t;
 
@@ -129,6 +132,8 @@ typedef enum {
     SYNC_COUNT_REDIS_LOST,          /* commands that went with their link */
     SYNC_COUNT_REDIS_BUSY,          /* commands refused, too many waiting */
     SYNC_COUNT_REDIS_RECONNECTS,
+    SYNC_COUNT_BRIDGED,             /* messages passed on to other zones */
+    SYNC_COUNT_BRIDGE_LOST,         /* of this zone or to it, that were not */
     SYNC_COUNT_ACKS,                /* acknowledgements that were waited for */
     SYNC_COUNT_ACKS_LATE,           /* that nobody waits for */
     SYNC_COUNT_ACKS_DROPPED,        /* not kept: too much, the zone is full */
@@ -170,6 +175,14 @@ typedef struct {                        /* in the zone, SYNC_HOLDERS_MAX */
     uint64_t             owner;         /* incarnation << 32 | slot + 1 */
     uint64_t             next;          /* the same; 0: nobody */
 } sync_holder_t;
+
+
+/* What came from another zone of the host, see sync_relay.h. */
+
+typedef struct {                        /* in the zone, SYNC_RELAYS_MAX */
+    uint64_t             zone;          /* the other one's id */
+    uint64_t             lsn;           /* of the last that came */
+} sync_relay_seen_t;
 
 
 /*
@@ -240,6 +253,10 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_room_t         *host;          /* every worker reads it */
     ngx_queue_t          idle;          /* rooms without members, for expiry */
 
+    sync_room_t         *relay;         /* NULL: was never needed */
+    uint64_t             relayed;       /* LSN, passed on up to there */
+    sync_relay_seen_t    seen[SYNC_RELAYS_MAX];     /* by place */
+
     sync_holder_t        holders[SYNC_HOLDERS_MAX];
     uint32_t             tracked;       /* changed keys are heard of */
     uint32_t             subscribed;    /* bits: shards that are heard of */
@@ -262,6 +279,8 @@ struct sync_zone_s {                    /* one a process and zone */
     sync_zone_sh_t      *sh;
     ngx_slab_pool_t     *shpool;
     sync_worker_t       *self;          /* this worker's slot, or NULL */
+    sync_relay_hub_t    *hub;           /* NULL: no bridge to other zones */
+    ngx_uint_t           place;         /* in the hub */
     ngx_str_t            name;
     sync_zone_mend_pt    mend;          /* set before the first lock */
     uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */

@@ -12,18 +12,23 @@
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
 #include <sync_publish.h>
+#include <sync_relay.h>
 #include <sync_json.h>
 #include <sync_ws.h>
 
 
-/* a command: its name, an id, a room's name escaped at its worst */
+/* a command: its name, an id or a user, a room's name escaped at its worst */
 
-#define SYNC_COMMAND_MAX  (256 + 6 * SYNC_NAME_MAX)
+#define SYNC_COMMAND_MAX  (256 + 2 * 6 * SYNC_NAME_MAX)
 
 
 static ngx_int_t sync_command_send(sync_main_settings_t *main,
     const u_char *id, const char *op, ngx_uint_t code, const char *key,
     sync_str_t *value);
+static ngx_int_t sync_command_print(sync_str_t *json, u_char *buf,
+    const char *who, sync_str_t *name, const char *op, ngx_uint_t code,
+    const char *key, sync_str_t *value);
+static void sync_command_close_user(sync_json_t *v, sync_json_t *command);
 static void sync_command_say(sync_entry_t *e);
 static ngx_uint_t sync_command_passes(sync_entry_t *e, sync_client_t *c);
 static void sync_command_reply(sync_client_t *c, sync_entry_t *e);
@@ -63,11 +68,17 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 {
     u_char              text[SYNC_ID_TEXT], buf[SYNC_COMMAND_MAX];
     ngx_int_t           rc;
-    sync_str_t          json;
-    sync_writer_t       w;
+    sync_str_t          json, name;
     sync_record_info_t  info;
 
     rc = sync_registry_info(main->zone, id, &info);
+
+    if (rc == SYNC_DECLINED && sync_relay_wanted(main->zone)) {
+
+        /* it may be in another zone of the host, as far as one knows */
+
+        rc = SYNC_OK;
+    }
 
     if (rc != SYNC_OK && !sync_cluster_enabled()) {
         return rc;
@@ -75,11 +86,55 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
 
     sync_registry_print_id(text, id);
 
+    name.data = text;
+    name.len = SYNC_ID_TEXT;
+
+    if (sync_command_print(&json, buf, "id", &name, op, code, key, value)
+        != SYNC_OK)
+    {
+        return SYNC_BUSY;
+    }
+
+    if (rc != SYNC_OK) {
+        return sync_cluster_order(&json);
+    }
+
+    return sync_publish_command(main, &json);
+}
+
+
+ngx_int_t
+sync_command_disconnect_user(sync_main_settings_t *main, sync_str_t *user,
+    ngx_uint_t code, sync_str_t *reason)
+{
+    u_char      buf[SYNC_COMMAND_MAX];
+    sync_str_t  json;
+
+    if (sync_command_print(&json, buf, "user", user, "disconnect", code,
+                           "reason", reason)
+        != SYNC_OK)
+    {
+        return SYNC_BUSY;
+    }
+
+    return sync_publish_command(main, &json);
+}
+
+
+static ngx_int_t
+sync_command_print(sync_str_t *json, u_char *buf, const char *who,
+    sync_str_t *name, const char *op, ngx_uint_t code, const char *key,
+    sync_str_t *value)
+{
+    sync_writer_t  w;
+
     sync_writer_init(&w, buf, SYNC_COMMAND_MAX);
 
-    sync_write_literal(&w, "{\"id\":\"");
-    sync_write(&w, text, SYNC_ID_TEXT);
-    sync_write_literal(&w, "\",\"op\":\"");
+    sync_write_literal(&w, "{\"");
+    sync_write(&w, (u_char *) who, ngx_strlen(who));
+    sync_write_literal(&w, "\":");
+    sync_json_write_str(&w, name);
+    sync_write_literal(&w, ",\"op\":\"");
     sync_write(&w, (u_char *) op, ngx_strlen(op));
     sync_write_literal(&w, "\",\"code\":");
     sync_write_int(&w, code);
@@ -93,14 +148,10 @@ sync_command_send(sync_main_settings_t *main, const u_char *id,
         return SYNC_BUSY;
     }
 
-    json.data = buf;
-    json.len = w.len;
+    json->data = buf;
+    json->len = w.len;
 
-    if (rc != SYNC_OK) {
-        return sync_cluster_order(&json);
-    }
-
-    return sync_publish_command(main, &json);
+    return SYNC_OK;
 }
 
 
@@ -142,10 +193,48 @@ sync_command_obey(sync_entry_t *e)
         return;
     }
 
+    if (sync_json_get(&v, &command, "user") == SYNC_OK) {
+        sync_command_close_user(&v, &command);
+        return;
+    }
+
     c = sync_command_client(&command);
 
     if (c && !c->closing) {
         sync_command_do(c, &command);
+    }
+}
+
+
+/* Has all clients of a user that this worker holds do it. */
+
+static void
+sync_command_close_user(sync_json_t *v, sync_json_t *command)
+{
+    u_char           buf[256];
+    sync_str_t       user, u;
+    ngx_uint_t       i;
+    sync_client_t  **clients;
+
+    if (sync_json_string(&user, v, buf, sizeof(buf)) != SYNC_OK
+        || user.len == 0)
+    {
+        return;
+    }
+
+    /* one that closes leaves its place to the last one */
+
+    for (i = sync_fanout_clients(&clients); i-- > 0; /* void */) {
+
+        if (i >= sync_fanout_clients(&clients) || clients[i]->closing) {
+            continue;
+        }
+
+        sync_registry_user(clients[i]->record, &u);
+
+        if (u.len == user.len && ngx_memcmp(u.data, user.data, u.len) == 0) {
+            sync_command_do(clients[i], command);
+        }
     }
 }
 

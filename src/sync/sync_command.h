@@ -21,7 +21,8 @@
 /*
  * Has the worker that holds the client act on it.  reason is UTF-8, shown
  * to the client, 123 bytes at most.  Returns SYNC_OK, SYNC_DECLINED if there
- * is no such client, or SYNC_BUSY.
+ * is no such client, or SYNC_BUSY.  While another zone of the host lives, a
+ * client that is not known may be there, and the order is passed on.
  */
 ngx_int_t sync_command_disconnect(sync_main_settings_t *main,
     const u_char *id, ngx_uint_t code, sync_str_t *reason);
@@ -29,6 +30,13 @@ ngx_int_t sync_command_join(sync_main_settings_t *main, const u_char *id,
     sync_str_t *room);
 ngx_int_t sync_command_leave(sync_main_settings_t *main, const u_char *id,
     sync_str_t *room);
+
+/*
+ * Has all workers close their clients of a user, those of other zones of the
+ * host as well.  Returns SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_command_disconnect_user(sync_main_settings_t *main,
+    sync_str_t *user, ngx_uint_t code, sync_str_t *reason);
 
 /*
  * Acts on a command that one of the above announced; entry is a copy.

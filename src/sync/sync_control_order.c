@@ -11,6 +11,7 @@
 #include <sync_frame.h>
 #include <sync_name.h>
 #include <sync_position.h>
+#include <sync_relay.h>
 #include <sync_session_change.h>
 #include <sync_ws.h>
 
@@ -879,6 +880,15 @@ sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
                 return sync_control_full(ctl);
             }
         }
+    }
+
+    /* those of other zones are not counted */
+
+    if (sync_relay_wanted(z)
+        && sync_command_disconnect_user(ctl->main, user, code, reason)
+           != SYNC_OK)
+    {
+        return sync_control_full(ctl);
     }
 
     return SYNC_OK;

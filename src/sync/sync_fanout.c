@@ -93,6 +93,15 @@ sync_fanout_audiences(void)
 }
 
 
+ngx_uint_t
+sync_fanout_clients(sync_client_t ***clients)
+{
+    *clients = sync_fanout_worker.host->seats;
+
+    return sync_fanout_worker.host->n;
+}
+
+
 ngx_int_t
 sync_fanout_enter(sync_client_t *c)
 {

@@ -102,6 +102,9 @@ sync_room_t *sync_fanout_room(sync_client_t *c, sync_str_t *name);
 ngx_uint_t sync_fanout_rooms(sync_client_t *c, sync_str_t *names,
     ngx_uint_t n);
 
+/* The clients of this worker that hear what is said to all, and how many. */
+ngx_uint_t sync_fanout_clients(sync_client_t ***clients);
+
 /* Takes what is new and delivers it; for sync_wake_handler_t.look. */
 void sync_fanout_look(void);
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_process.h>
+#include <sync_bridge.h>
 #include <sync_collect.h>
 #include <sync_client.h>
 #include <sync_cluster.h>
@@ -16,6 +17,7 @@
 #include <sync_hook.h>
 #include <sync_notify.h>
 #include <sync_poll_client.h>
+#include <sync_publish.h>
 #include <sync_redis.h>
 #include <sync_room.h>
 #include <sync_session_change.h>
@@ -58,6 +60,7 @@ typedef struct {
 static void sync_process_claim(void);
 static void sync_process_claim_handler(ngx_event_t *ev);
 static void sync_process_look(void);
+static void sync_process_relayed(sync_entry_t *e);
 static void sync_process_tick(void);
 static void sync_process_trim(void);
 static void sync_process_exiting(void);
@@ -98,6 +101,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     sync_client_init_worker(w->zone);
     sync_poll_client_init_worker();
     sync_session_init_worker();
+    sync_bridge_init_worker(w->zone, sync_process_relayed);
 
     if (sync_fanout_init_worker(main, sync_command_obey, sync_session_heed)
         != SYNC_OK) {
@@ -153,6 +157,7 @@ sync_process_claim(void)
 
     sync_worker_beat(w->zone);
 
+    sync_bridge_tick();
     sync_redis_tick();
 }
 
@@ -192,6 +197,27 @@ sync_process_look(void)
     sync_collect_look();
 
     sync_eio_client_retry();
+
+    sync_bridge_look();
+}
+
+
+/* Something was said in another zone of this host. */
+
+static void
+sync_process_relayed(sync_entry_t *e)
+{
+    ngx_int_t  rc;
+
+    rc = sync_publish_relayed(sync_process.main, e);
+
+    if (rc != SYNC_OK && rc != SYNC_DECLINED) {
+        sync_zone_count(sync_process.zone, SYNC_COUNT_BRIDGE_LOST, 1);
+
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "a message of another zone was lost, as zone \"%V\" "
+                      "is full", &sync_process.zone->name);
+    }
 }
 
 
@@ -213,6 +239,7 @@ sync_process_tick(void)
 
     sync_room_expire(z);
 
+    sync_bridge_tick();
     sync_redis_tick();
     sync_session_tick(sync_process.main);
     sync_cluster_tick();
@@ -369,6 +396,7 @@ sync_process_release(void)
 
     w = &sync_process;
 
+    sync_bridge_done();
     sync_wake_done();
     sync_redis_done();
 

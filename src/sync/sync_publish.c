@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_publish.h>
+#include <sync_relay.h>
 #include <sync_session_store.h>
 #include <sync_cluster.h>
 #include <sync_random.h>
@@ -113,6 +114,13 @@ sync_publish_client(sync_main_settings_t *main, const u_char *id,
     sync_record_info_t   info;
 
     rc = sync_registry_info(main->zone, id, &info);
+
+    if (rc == SYNC_DECLINED && sync_relay_wanted(main->zone)) {
+
+        /* it may be in another zone of the host, as far as one knows */
+
+        rc = SYNC_OK;
+    }
 
     if (rc != SYNC_OK && !sync_cluster_enabled()) {
         return rc;
@@ -266,4 +274,56 @@ sync_publish_command(sync_main_settings_t *main, sync_str_t *json)
     m.time = (uint64_t) tp->sec * 1000 + tp->msec;
 
     return sync_publish_announce(main, &m, &said);
+}
+
+
+ngx_int_t
+sync_publish_relayed(sync_main_settings_t *main, sync_entry_t *e)
+{
+    ngx_int_t         rc;
+    sync_str_t        name;
+    sync_rule_t      *rule;
+    sync_said_t       said;
+    sync_message_t    m;
+    sync_published_t  p;
+
+    ngx_memzero(&m, sizeof(sync_message_t));
+
+    m.json.data = sync_entry_json(e);
+    m.json.len = e->len;
+    m.event_len = e->event_len;
+    m.except = sync_entry_except(e);
+    m.nexcept = e->nexcept;
+    m.extra.data = sync_entry_extra(e);
+    m.extra.len = sync_entry_extra_len(e);
+    m.kind = e->kind;
+    m.flags = e->flags;
+    m.time = e->time;
+    m.nonce = e->nonce;
+    m.ack = sync_entry_ack(e);
+    m.relayed = 1;
+
+    name.data = sync_entry_subject(e);
+    name.len = e->subject_len;
+
+    /* a command may stand in a token's room */
+
+    if (e->kind != SYNC_ENTRY_MESSAGE
+        && (e->kind != SYNC_ENTRY_COMMAND || name.len == 0))
+    {
+        m.subject = name;
+
+        return sync_publish_announce(main, &m, &said);
+    }
+
+    rule = sync_settings_rule(main, &name);
+
+    rc = sync_room_publish(main->zone, &name, NULL, &rule->room, &m, &p);
+
+    if (rc == SYNC_OK) {
+        sync_zone_count(main->zone, SYNC_COUNT_PUBLISHED, 1);
+        sync_wake_send(main->zone, &p.wake);
+    }
+
+    return rc;
 }

@@ -92,5 +92,12 @@ ngx_int_t sync_publish_token(sync_main_settings_t *main, const u_char *id,
 ngx_int_t sync_publish_token_command(sync_main_settings_t *main,
     const u_char *id, sync_str_t *json, const u_char *except);
 
+/*
+ * What was said elsewhere, as the entry of a log: a copy.  Its subject is the
+ * room, if it stood in one.  It is heard here and goes nowhere else.  Returns
+ * as sync_publish_room() does.
+ */
+ngx_int_t sync_publish_relayed(sync_main_settings_t *main, sync_entry_t *e);
+
 
 #endif /* _SYNC_PUBLISH_H_INCLUDED_ */

@@ -7,6 +7,7 @@
 
 
 #include "zone.h"
+#include <sync_relay.h>
 #include <sync_ack.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -54,6 +55,9 @@ static void join_idle(void);
 static void prepare_member(void);
 static void leave(void);
 static void prepare_two(void);
+static void prepare_bridge(void);
+static void prepare_relay(void);
+static void pass_on(void);
 static void prepare_history(void);
 static void publish(void);
 static void publish_large(void);
@@ -101,6 +105,10 @@ static crash_case_t  cases[] = {
     { "a publish that makes a room", prepare_none, publish_new },
     { "a publish to patterns", prepare_pattern, publish },
     { "an announcement", prepare_none, announce },
+    { "a publish that makes a relay", prepare_bridge, publish },
+    { "a publish that is relayed", prepare_relay, publish },
+    { "an announcement that is relayed", prepare_relay, announce },
+    { "a relay's passing on", prepare_relay, pass_on },
     { "a take", prepare_news, take },
     { "a hold", prepare_news, hold },
     { "a removed record", prepare_rooms, remove_record },
@@ -599,6 +607,32 @@ prepare_two(void)
 }
 
 
+/* another zone is there */
+
+static void
+prepare_bridge(void)
+{
+    static sync_relay_hub_t  hub;
+
+    prepare_two();
+
+    hub.places[0].zone = worker.sh->id;
+    hub.places[1].zone = 1;
+    worker.hub = &hub;
+    worker.place = 0;
+}
+
+
+static void
+prepare_relay(void)
+{
+    prepare_bridge();
+    publish();
+    announce();
+    publish();
+}
+
+
 static void
 prepare_history(void)
 {
@@ -834,6 +868,13 @@ static void
 expire(void)
 {
     sync_room_expire(&worker);
+}
+
+
+static void
+pass_on(void)
+{
+    sync_relay_passed(&worker, worker.sh->relay->log.top - 1);
 }
 
 
