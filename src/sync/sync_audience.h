@@ -43,10 +43,12 @@ typedef struct {
     unsigned            recoverable:1;  /* they have positions */
     unsigned            replay:1;       /* for one member */
     unsigned            choosy:1;       /* not every member gets every one */
-    sync_sieve_t       *sieve;          /* for the filter of its one entry */
+    sync_sieve_t      **sieves;         /* of entries with filters, or NULL */
+    sync_client_t      *reader;         /* whose session is: */
+    sync_str_t          session;
     unsigned            staged:1;       /* one entry, for the client stage */
     unsigned            told:1;         /* and all were told */
-    unsigned            filtered:1;     /* one entry, with a filter */
+    unsigned            filtered:1;     /* some entry has a filter */
 } sync_batch_t;
 
 

@@ -345,12 +345,15 @@ sync_command_say(sync_entry_t *e)
 static ngx_uint_t
 sync_command_passes(sync_entry_t *e, sync_client_t *c)
 {
+    sync_str_t     session;
     ngx_uint_t     passes;
     sync_sieve_t  *sv;
 
     sv = sync_sieve_create(e);
 
-    passes = (sv && sync_sieve_passes(sv, c));
+    sync_sieve_session(&session, c);
+
+    passes = (sv && sync_sieve_passes(sv, c, &session));
 
     if (sv) {
         ngx_free(sv);

@@ -21,7 +21,7 @@
 
 
 static ngx_uint_t sync_deliver_passes(sync_batch_t *b, sync_client_t *c,
-    sync_entry_t *e);
+    sync_entry_t *e, uint32_t i);
 static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
 static void sync_deliver_moved(sync_audience_t *a, sync_batch_t *b,
@@ -101,11 +101,12 @@ sync_deliver_from(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
 
     last = NULL;
     wanted = 1;
+    b->reader = NULL;
 
     for (i = from; i < b->n; i++) {
         last = e;
         wanted = sync_deliver_wanted(c, e)
-                 && (!b->filtered || sync_deliver_passes(b, c, e));
+                 && (!b->filtered || sync_deliver_passes(b, c, e, i));
 
         if (!wanted) {
 
@@ -197,20 +198,18 @@ sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one)
     b->first = e->lsn - 1;
 
     b->staged = (e->flags & SYNC_EXTRA_STAGED) != 0;
-    b->filtered = (e->flags & SYNC_EXTRA_FILTERED) != 0;
-
     do {
         b->n++;
         b->len += e->size;
         b->last = e->lsn;
+        b->filtered |= (e->flags & SYNC_EXTRA_FILTERED) != 0;
         b->choosy |= (e->nexcept || e->subject_len || b->filtered);
 
         e = sync_entry_next(e);
 
     } while (b->len < len
              && !one && e->kind != SYNC_ENTRY_COMMAND
-             && !b->staged && !b->filtered
-             && !(e->flags & (SYNC_EXTRA_STAGED|SYNC_EXTRA_FILTERED)));
+             && !b->staged && !(e->flags & SYNC_EXTRA_STAGED));
 }
 
 
@@ -231,9 +230,27 @@ sync_batch_done(sync_batch_t *b)
         }
     }
 
-    if (b->sieve) {
-        ngx_free(b->sieve);
+    sync_batch_moved(b);
+}
+
+
+void
+sync_batch_moved(sync_batch_t *b)
+{
+    uint32_t  i;
+
+    if (b->sieves == NULL) {
+        return;
     }
+
+    for (i = 0; i < b->n; i++) {
+        if (b->sieves[i]) {
+            ngx_free(b->sieves[i]);
+        }
+    }
+
+    ngx_free(b->sieves);
+    b->sieves = NULL;
 }
 
 
@@ -295,9 +312,11 @@ ngx_uint_t
 sync_deliver_meant(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     sync_entry_t *e)
 {
+    b->reader = NULL;
+
     return !sync_deliver_late(a, b, c, e)
            && sync_deliver_wanted(c, e)
-           && (!b->filtered || sync_deliver_passes(b, c, e));
+           && (!b->filtered || sync_deliver_passes(b, c, e, 0));
 }
 
 
@@ -357,16 +376,40 @@ sync_deliver_wanted(sync_client_t *c, sync_entry_t *e)
 }
 
 
-/* A message with a filter is a batch by itself. */
+/* Whether the filter of the i-th entry, if it has one, lets it through. */
 
 static ngx_uint_t
-sync_deliver_passes(sync_batch_t *b, sync_client_t *c, sync_entry_t *e)
+sync_deliver_passes(sync_batch_t *b, sync_client_t *c, sync_entry_t *e,
+    uint32_t i)
 {
-    if (b->sieve == NULL) {
-        b->sieve = sync_sieve_create(e);
+    size_t  size;
+
+    if (!(e->flags & SYNC_EXTRA_FILTERED)) {
+        return 1;
     }
 
-    if (b->sieve && sync_sieve_passes(b->sieve, c)) {
+    if (b->sieves == NULL) {
+        size = b->n * sizeof(sync_sieve_t *);
+
+        b->sieves = ngx_alloc(size, ngx_cycle->log);
+
+        if (b->sieves) {
+            ngx_memzero(b->sieves, size);
+        }
+    }
+
+    if (b->sieves && b->sieves[i] == NULL) {
+        b->sieves[i] = sync_sieve_create(e);
+    }
+
+    if (b->reader != c) {
+        b->reader = c;
+        sync_sieve_session(&b->session, c);
+    }
+
+    if (b->sieves && b->sieves[i]
+        && sync_sieve_passes(b->sieves[i], c, &b->session))
+    {
         return 1;
     }
 

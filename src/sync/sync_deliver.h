@@ -52,13 +52,15 @@ void sync_deliver_position(sync_audience_t *a, sync_client_t *c,
 
 /*
  * Makes a batch of the entries in [p, p + len), or, if one is set, of the
- * first of them only.  One that is for the client stage, or has a filter, is
- * a batch by itself.
+ * first of them only.  One that is for the client stage is a batch by itself.
  */
 void sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one);
 
 /* Lets go of its runs. */
 void sync_batch_done(sync_batch_t *b);
+
+/* Its entries are elsewhere now: forgets what points to them. */
+void sync_batch_moved(sync_batch_t *b);
 
 /*
  * Writes what a member is told that missed something, in front of p, where

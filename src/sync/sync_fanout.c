@@ -1104,6 +1104,8 @@ sync_fanout_keep(sync_audience_t *a)
     ngx_memcpy(p, b->entries, len);
 
     b->entries = p;
+    sync_batch_moved(b);
+
     a->rest = p + b->len;
     a->kept = p;
 

@@ -31,10 +31,8 @@ sync_sieve_create(sync_entry_t *e)
 
 
 ngx_uint_t
-sync_sieve_passes(sync_sieve_t *sv, sync_client_t *c)
+sync_sieve_passes(sync_sieve_t *sv, sync_client_t *c, sync_str_t *session)
 {
-    sync_str_t  session;
-
     if (sv->never) {
         return 0;
     }
@@ -43,15 +41,18 @@ sync_sieve_passes(sync_sieve_t *sv, sync_client_t *c)
         sync_sieve_prepare(sv, sync_settings(c));
     }
 
-    if (sv->filter == NULL) {
-        return 0;
-    }
+    return sv->filter
+           && sync_filter_matches(sv->filter, &sv->side, session);
+}
 
-    if (sync_session_get(c, &session) != SYNC_OK) {
-        session.len = 0;
-    }
 
-    return sync_filter_matches(sv->filter, &sv->side, &session);
+void
+sync_sieve_session(sync_str_t *session, sync_client_t *c)
+{
+    if (sync_session_get(c, session) != SYNC_OK) {
+        session->len = 0;
+        session->data = NULL;
+    }
 }
 
 

@@ -31,8 +31,12 @@ typedef struct {
 /* For an entry that has an extra; or NULL: there is no memory. */
 sync_sieve_t *sync_sieve_create(sync_entry_t *e);
 
-/* Whether the client gets the message. */
-ngx_uint_t sync_sieve_passes(sync_sieve_t *sv, sync_client_t *c);
+/* Whether the client, with that session, gets the message. */
+ngx_uint_t sync_sieve_passes(sync_sieve_t *sv, sync_client_t *c,
+    sync_str_t *session);
+
+/* The client's session for it: of no bytes if there is none. */
+void sync_sieve_session(sync_str_t *session, sync_client_t *c);
 
 
 #endif /* _SYNC_SIEVE_H_INCLUDED_ */
