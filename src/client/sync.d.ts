@@ -143,6 +143,7 @@ export interface SyncEvents {
         clientId: string, userId: string | null, channels: string[],
         timestamp: number
     };
+    recovered: { room: string, pos: string };
     gap: { room: string, reason: GapReason, pos: string | null };
     refused: SyncError & { room: string };
     error: SyncError;

@@ -177,8 +177,9 @@ export class SyncClient {
      * fn(data, meta) is called for each such event from the server; meta is
      * {room, pos} where it came through a room.  An event with several
      * arguments is fn(...args); for one with {ack} as the last, what the
-     * first listener returns is the answer.  Two events are made here as
-     * well: "gap" {room, reason} when messages of a room may have been
+     * first listener returns is the answer.  Three events are made here as
+     * well: "recovered" {room, pos} when a room was joined again and nothing
+     * is missing, "gap" {room, reason} when messages of a room may have been
      * missed, "refused" {room, errorCode, ...} when a room could not be
      * joined again.
      */
@@ -599,6 +600,10 @@ export class SyncClient {
         room.attempt = 0;
 
         if (answer.recovered === true) {
+            if (again) {
+                this.#emit("recovered", { room: room.group, pos: answer.pos });
+            }
+
             return;
         }
 
@@ -833,6 +838,14 @@ export class SyncClient {
 
         if (reply !== null) {
             this.#answered(reply[1], Number(reply[2]), data);
+            return;
+        }
+
+        if (event === "position" && isObject(data)) {
+
+            /* of a message that was not for us */
+
+            this.#advance(data);
             return;
         }
 

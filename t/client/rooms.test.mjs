@@ -224,6 +224,40 @@ test("the position is kept and handed back", async () => {
 });
 
 
+test("a room that is recovered is told as such", async () => {
+    const recovered = [];
+
+    client.on("recovered", (room) => recovered.push(room));
+
+    await WebSocket.last.hello();
+    await join("r1", {
+        recovered: false, reason: "new", pos: "0/5.0000000a"
+    });
+    await reconnect();
+    await WebSocket.last.answer("joinRoom", {
+        rooms: ["r1"], recovered: true, reason: null, pos: "0/8.0000000d"
+    });
+
+    assert.deepEqual(recovered, [{ room: "r1", pos: "0/8.0000000d" }]);
+});
+
+
+test("a message for others moves the position", async () => {
+    const told = [];
+
+    client.on("position", (event) => told.push(event));
+
+    await WebSocket.last.hello();
+    await join("r1", {
+        recovered: false, reason: "new", pos: "0/5.0000000a"
+    });
+    WebSocket.last.frame("position", { room: "r1", pos: "0/6.0000000b" });
+
+    assert.equal(client.position("r1"), "0/6.0000000b");
+    assert.deepEqual(told, []);
+});
+
+
 test("what was seen is dropped, in this room only", async () => {
     await WebSocket.last.hello();
     await join("r1", { recovered: false, reason: "new", pos: "0/0.00000000" });

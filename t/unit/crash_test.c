@@ -62,6 +62,9 @@ static void prepare_history(void);
 static void publish(void);
 static void publish_large(void);
 static void publish_new(void);
+static void publish_id(void);
+static void prepare_ids(void);
+static void resume(void);
 static void prepare_pattern(void);
 static void take(void);
 static void prepare_news(void);
@@ -103,6 +106,9 @@ static crash_case_t  cases[] = {
     { "a publish that needs a chunk", prepare_two, publish_large },
     { "a publish that trims", prepare_history, publish },
     { "a publish that makes a room", prepare_none, publish_new },
+    { "a publish with an id", prepare_history, publish_id },
+    { "a publish whose ids grow", prepare_ids, publish_id },
+    { "a resume", prepare_history, resume },
     { "a publish to patterns", prepare_pattern, publish },
     { "an announcement", prepare_none, announce },
     { "a publish that makes a relay", prepare_bridge, publish },
@@ -858,6 +864,61 @@ take(void)
 
 
 static void
+publish_id(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"e\",1]");
+    m.id = 1001;
+    (void) sync_room_publish(&worker, zone_name("his:1"), NULL, zone_rule(3),
+                             &m, &p);
+}
+
+
+/* the table is full, and is to be made anew */
+
+static void
+prepare_ids(void)
+{
+    ngx_uint_t        i;
+    sync_message_t    m;
+    sync_published_t  p;
+
+    prepare_history();
+
+    for (i = 0; i < 16; i++) {
+        zone_message(&m, "[\"e\",1]");
+        m.id = 1 + i;
+        (void) sync_room_publish(&worker, zone_name("his:1"), NULL,
+                                 zone_rule(3), &m, &p);
+    }
+}
+
+
+static void
+resume(void)
+{
+    u_char           buf[4096];
+    sync_read_t      r;
+    sync_resumed_t   resumed;
+    sync_position_t  pos;
+
+    pos.lsn = member->room->log.top;
+    pos.nonce = member->room->log.nonce;
+
+    sync_room_resume(&worker, member, &pos, &resumed);
+
+    r.buf = buf;
+    r.size = sizeof(buf);
+    r.cursor = 0;
+    r.epoch = resumed.epoch;
+
+    (void) sync_room_read(&worker, member, &r);
+}
+
+
+static void
 remove_record(void)
 {
     sync_registry_remove(&worker, mine);
@@ -1042,6 +1103,7 @@ work(unsigned seed)
         case 12:
             text[zone_random(199)] = '\0';
             zone_message(&m, text);
+            m.id = zone_random(2) ? 1 + zone_random(40) : 0;
             (void) sync_room_publish(&worker, zone_name(name), NULL,
                                      zone_rule(name[0] == 'c' ? 0 : 5),
                                      &m, &p);
