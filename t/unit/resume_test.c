@@ -108,6 +108,9 @@ test_resume(void)
     (void) sync_worker_claim(&z, 0);
     rec = zone_client(&z, "user");
     buf = malloc(65536);
+    if (buf == NULL) {
+        zone_bail("no memory");
+    }
 
     wrong = 0;
     good = 0;
