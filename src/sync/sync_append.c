@@ -12,7 +12,7 @@
 
 
 #define SYNC_APPEND_SHA1     20
-#define SYNC_APPEND_ARGS     11
+#define SYNC_APPEND_ARGS     12
 #define SYNC_APPEND_TTL_MIN  60         /* s */
 
 
@@ -52,15 +52,14 @@ static const char  sync_append_script[] =
     "return '0' .. pos\n";
 
 
-struct sync_append_s {
+typedef struct {
     sync_append_pt           handler;
     void                    *data;
-    sync_redis_call_t       *call;
     ngx_uint_t               shard;
     ngx_uint_t               argc;
     const char              *argv[SYNC_APPEND_ARGS];
     size_t                   argvlen[SYNC_APPEND_ARGS];
-};
+} sync_append_t;
 
 
 static u_char *sync_append_arg(sync_append_t *a, u_char *p, u_char *last);
@@ -68,7 +67,7 @@ static ngx_int_t sync_append_send(sync_append_t *a);
 static void sync_append_answered(redisReply *reply, sync_redis_error_e error,
     void *data);
 static void sync_append_done(sync_append_t *a, ngx_int_t rc,
-    sync_position_t *pos);
+    sync_position_t *pos, ngx_uint_t repeated);
 
 
 static sync_main_settings_t  *sync_append_main;
@@ -128,7 +127,7 @@ sync_append_key(sync_str_t *room, sync_str_t *key, u_char *buf)
 ngx_int_t
 sync_append(sync_str_t *room, sync_room_rule_t *rule, sync_message_t *m,
     sync_packet_t *packet, sync_str_t *id, sync_append_pt handler,
-    void *data, sync_append_t **append)
+    void *data)
 {
     size_t          size;
     u_char         *p, *start;
@@ -218,18 +217,7 @@ sync_append(sync_str_t *room, sync_room_rule_t *rule, sync_message_t *m,
         return SYNC_BUSY;
     }
 
-    if (append) {
-        *append = a;
-    }
-
     return SYNC_OK;
-}
-
-
-void
-sync_append_cancel(sync_append_t *append)
-{
-    append->handler = NULL;
 }
 
 
@@ -246,7 +234,7 @@ sync_append_arg(sync_append_t *a, u_char *p, u_char *last)
 static ngx_int_t
 sync_append_send(sync_append_t *a)
 {
-    return sync_redis_command(a->shard, &a->call, sync_append_answered, a,
+    return sync_redis_command(a->shard, NULL, sync_append_answered, a,
                               a->argc, a->argv, a->argvlen);
 }
 
@@ -259,7 +247,7 @@ sync_append_answered(redisReply *reply, sync_redis_error_e error, void *data)
     sync_position_t  pos;
 
     if (error != SYNC_REDIS_OK) {
-        sync_append_done(a, SYNC_BUSY, NULL);
+        sync_append_done(a, SYNC_BUSY, NULL, 0);
         return;
     }
 
@@ -273,7 +261,7 @@ sync_append_answered(redisReply *reply, sync_redis_error_e error, void *data)
         a->argvlen[1] = sizeof(sync_append_script) - 1;
 
         if (sync_append_send(a) != SYNC_OK) {
-            sync_append_done(a, SYNC_BUSY, NULL);
+            sync_append_done(a, SYNC_BUSY, NULL, 0);
         }
 
         return;
@@ -289,20 +277,20 @@ sync_append_answered(redisReply *reply, sync_redis_error_e error, void *data)
                       reply->type == REDIS_REPLY_ERROR ? reply->str
                                                        : "odd answer");
 
-        sync_append_done(a, SYNC_BUSY, NULL);
+        sync_append_done(a, SYNC_BUSY, NULL, 0);
         return;
     }
 
-    sync_append_done(a, reply->str[0] == '1' ? SYNC_ERROR : SYNC_OK, &pos);
+    sync_append_done(a, reply->str[0] == '1' ? SYNC_ERROR : SYNC_OK, &pos,
+                     reply->str[0] == '2');
 }
 
 
 static void
-sync_append_done(sync_append_t *a, ngx_int_t rc, sync_position_t *pos)
+sync_append_done(sync_append_t *a, ngx_int_t rc, sync_position_t *pos,
+    ngx_uint_t repeated)
 {
-    if (a->handler) {
-        a->handler(rc, pos, a->data);
-    }
+    a->handler(rc, pos, repeated, a->data);
 
     ngx_free(a);
 }

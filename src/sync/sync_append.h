@@ -29,15 +29,13 @@
 #define SYNC_APPEND_KEY_MAX  (64 + 4 + 2 * SYNC_NAME_MAX)
 
 
-typedef struct sync_append_s  sync_append_t;
-
-
 /*
- * rc is SYNC_OK; SYNC_ERROR if the LSN was stale, *pos being the top; or
- * SYNC_BUSY if Redis did not say that it was done.
+ * rc is SYNC_OK, repeated if the id was known; SYNC_ERROR if the LSN was
+ * stale, *pos being the top; or SYNC_BUSY if Redis did not say that it was
+ * done, pos being NULL.
  */
 typedef void (*sync_append_pt)(ngx_int_t rc, sync_position_t *pos,
-    void *data);
+    ngx_uint_t repeated, void *data);
 
 
 /* In a worker that has a Redis. */
@@ -48,15 +46,12 @@ void sync_append_connected(ngx_uint_t shard);
 
 /*
  * Appends a message, packet being borrowed; id may be empty.  m->lsn is 0 or
- * what the publisher says.  Returns SYNC_OK: the handler, which may be NULL,
- * will be called, never from within; or SYNC_BUSY if it cannot be done now.
+ * what the publisher says.  Returns SYNC_OK: the handler will be called, never
+ * from within; or SYNC_BUSY if it cannot be done now.
  */
 ngx_int_t sync_append(sync_str_t *room, sync_room_rule_t *rule,
     sync_message_t *m, sync_packet_t *packet, sync_str_t *id,
-    sync_append_pt handler, void *data, sync_append_t **append);
-
-/* The handler will not be called. */
-void sync_append_cancel(sync_append_t *append);
+    sync_append_pt handler, void *data);
 
 /* Writes the name of a room's stream to buf of SYNC_APPEND_KEY_MAX bytes. */
 void sync_append_key(sync_str_t *room, sync_str_t *key, u_char *buf);

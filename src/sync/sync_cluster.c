@@ -76,7 +76,7 @@ static void sync_cluster_channel(sync_str_t *channel, u_char *buf,
     ngx_uint_t own);
 static void sync_cluster_beat(ngx_uint_t shard);
 static ngx_int_t sync_cluster_send(ngx_uint_t shard, sync_str_t *channel,
-    sync_message_t *m);
+    sync_message_t *m, sync_redis_reply_pt handler, void *data);
 static u_char *sync_cluster_reserve(size_t size);
 static void sync_cluster_message(ngx_uint_t shard, sync_str_t *channel,
     sync_str_t *payload);
@@ -105,6 +105,7 @@ static const sync_redis_subscriber_t  sync_cluster_subscriber = {
 static const sync_topic_handler_t  sync_cluster_topic = {
     sync_mirror_load,
     sync_mirror_keep,
+    sync_mirror_wanted,
     sync_mirror_forget
 };
 
@@ -174,14 +175,16 @@ sync_cluster_tick(void)
 
 
 ngx_int_t
-sync_cluster_send_room(sync_str_t *room, sync_message_t *m)
+sync_cluster_send_room(sync_str_t *room, sync_message_t *m,
+    sync_redis_reply_pt handler, void *data)
 {
     sync_str_t  channel;
     u_char      buf[SYNC_TOPIC_CHANNEL_MAX];
 
     sync_topic_channel(room, &channel, buf);
 
-    return sync_cluster_send(sync_redis_shard(room), &channel, m);
+    return sync_cluster_send(sync_redis_shard(room), &channel, m, handler,
+                             data);
 }
 
 
@@ -193,7 +196,7 @@ sync_cluster_send_all(sync_message_t *m)
 
     sync_cluster_channel(&channel, buf, 0);
 
-    return sync_cluster_send(0, &channel, m);
+    return sync_cluster_send(0, &channel, m, NULL, NULL);
 }
 
 
@@ -451,14 +454,13 @@ sync_cluster_wait_handler(ngx_event_t *ev)
 
 ngx_int_t
 sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
-    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data,
-    sync_append_t **append)
+    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data)
 {
     sync_packet_t  packet;
 
     sync_cluster_pack(&packet, m);
 
-    return sync_append(room, rule, m, &packet, id, handler, data, append);
+    return sync_append(room, rule, m, &packet, id, handler, data);
 }
 
 
@@ -575,7 +577,8 @@ sync_cluster_beat(ngx_uint_t shard)
 
 
 static ngx_int_t
-sync_cluster_send(ngx_uint_t shard, sync_str_t *channel, sync_message_t *m)
+sync_cluster_send(ngx_uint_t shard, sync_str_t *channel, sync_message_t *m,
+    sync_redis_reply_pt handler, void *data)
 {
     size_t          size;
     u_char         *p;
@@ -604,7 +607,8 @@ sync_cluster_send(ngx_uint_t shard, sync_str_t *channel, sync_message_t *m)
         argv[2] = (char *) p;
         argvlen[2] = size;
 
-        rc = sync_redis_command(shard, NULL, NULL, NULL, 3, argv, argvlen);
+        rc = sync_redis_command(shard, NULL, handler, data, 3, argv,
+                                argvlen);
     }
 
     if (rc != SYNC_OK) {

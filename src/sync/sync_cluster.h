@@ -48,17 +48,18 @@ ngx_uint_t sync_cluster_enabled(void);
 /*
  * Tells the other hosts of a message to a room that keeps no history, which
  * the members of this host have already.  Returns SYNC_OK, or SYNC_DECLINED
- * if Redis cannot be reached now, which is counted.
+ * if Redis cannot be reached now, which is counted.  The handler, which may be
+ * NULL, is called when Redis has answered, or not.
  */
-ngx_int_t sync_cluster_send_room(sync_str_t *room, sync_message_t *m);
+ngx_int_t sync_cluster_send_room(sync_str_t *room, sync_message_t *m,
+    sync_redis_reply_pt handler, void *data);
 
 /*
  * Appends a message to a room that keeps a history; the members, here as
  * elsewhere, hear of it when it comes back.  See sync_append.h.
  */
 ngx_int_t sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
-    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data,
-    sync_append_t **append);
+    sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data);
 
 /* The same for what goes to the workers of every host, by m->kind. */
 ngx_int_t sync_cluster_send_all(sync_message_t *m);

@@ -119,6 +119,9 @@ ngx_int_t sync_control_targets(sync_control_t *ctl,
 /* "except". */
 ngx_int_t sync_control_except(sync_control_t *ctl, sync_saying_t *s);
 
+ngx_int_t sync_control_say_rooms(sync_control_t *ctl,
+    sync_control_target_t *target, sync_saying_t *s, uint64_t *lsns);
+
 /*
  * Says it to them, and adds "rooms" or "receivers" to the answer.  The LSN
  * that the message got in a room is put into lsns, one for each of

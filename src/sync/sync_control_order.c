@@ -36,10 +36,7 @@ static ngx_int_t sync_control_target_token(sync_control_t *ctl,
 static ngx_int_t sync_control_target_list(sync_control_t *ctl,
     sync_json_t *list, ngx_array_t *names);
 static ngx_int_t sync_control_once(sync_control_t *ctl, sync_saying_t *s);
-static json_t *sync_control_position(sync_said_t *said);
 static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
-static ngx_int_t sync_control_say_rooms(sync_control_t *ctl,
-    sync_control_target_t *target, sync_saying_t *s, uint64_t *lsns);
 static ngx_int_t sync_control_say_clients(sync_control_t *ctl,
     sync_control_target_t *target, sync_saying_t *s);
 static ngx_int_t sync_control_say_all(sync_control_t *ctl, sync_saying_t *s);
@@ -586,110 +583,6 @@ sync_control_say(sync_control_t *ctl, sync_control_target_t *target,
     }
 
     return sync_control_say_rooms(ctl, target, s, lsns);
-}
-
-
-static ngx_int_t
-sync_control_say_rooms(sync_control_t *ctl, sync_control_target_t *target,
-    sync_saying_t *s, uint64_t *lsns)
-{
-    json_t       *rooms, *room;
-    ngx_int_t     rc;
-    ngx_uint_t    i, stale, receivers;
-    sync_str_t   *name;
-    sync_said_t   said;
-    char          key[SYNC_NAME_MAX + 1];
-
-    stale = 0;
-    rooms = NULL;
-    receivers = 0;
-
-    if (!target->hidden) {
-        rooms = json_object();
-
-        sync_control_set(ctl, ctl->answer, "rooms", rooms);
-    }
-
-    name = target->rooms.elts;
-
-    for (i = 0; i < target->rooms.nelts; i++) {
-
-        (void) ngx_cpystrn((u_char *) key, name[i].data, name[i].len + 1);
-
-        if (rooms && json_object_get(rooms, key)) {
-            continue;
-        }
-
-        ngx_memzero(&said, sizeof(sync_said_t));
-
-        rc = sync_publish_room(ctl->main, &name[i], NULL, s, &said);
-
-        if (rc == SYNC_BUSY) {
-            return sync_control_full(ctl);
-        }
-
-        if (rc == SYNC_ERROR) {
-
-            /* the others are to have it */
-
-            stale = 1;
-
-            room = json_object();
-
-            sync_control_set(ctl, room, "errorCode",
-                             json_string("publish.stale"));
-            sync_control_set(ctl, room, "position",
-                             sync_control_position(&said));
-            sync_control_set(ctl, rooms, key, room);
-
-            continue;
-        }
-
-        if (lsns && rc == SYNC_OK) {
-            lsns[i] = said.lsn;
-        }
-
-        receivers += said.receivers;
-
-        if (target->hidden) {
-            continue;
-        }
-
-        room = json_object();
-
-        sync_control_set(ctl, room, "receivers",
-                         said.receivers == SYNC_PUBLISH_UNCOUNTED
-                         ? json_null() : json_integer(said.receivers));
-        sync_control_set(ctl, room, "position", sync_control_position(&said));
-        sync_control_set(ctl, rooms, key, room);
-    }
-
-    if (target->hidden) {
-        sync_control_set(ctl, ctl->answer, "receivers",
-                         json_integer(receivers));
-    }
-
-    return stale ? sync_control_stale(ctl) : SYNC_OK;
-}
-
-
-static json_t *
-sync_control_position(sync_said_t *said)
-{
-    u_char           *p;
-    sync_position_t   pos;
-    u_char            text[SYNC_POSITION_LEN];
-
-    if (!said->recoverable) {
-        return json_null();
-    }
-
-    pos.lsn = said->lsn;
-    pos.nonce = said->nonce;
-
-    p = sync_position_print(text, &pos);
-
-    return json_stringn((char *) text, p - text);
 }
 
 

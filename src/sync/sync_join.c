@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_join.h>
 #include <sync_call.h>
+#include <sync_cluster.h>
 #include <sync_fanout.h>
 #include <sync_name.h>
 #include <sync_position.h>
@@ -24,10 +25,12 @@ typedef struct {
     ngx_queue_t      queue;
     sync_client_t   *client;
     sync_call_t     *call;              /* the hook that is being asked */
+    sync_cluster_wait_t  *wait;         /* the room's log is being read */
     sync_str_t       room;
     sync_str_t       index;
     unsigned         leave:1;
     unsigned         fresh:1;           /* was not a member before */
+    unsigned         waited:1;          /* for the room's log */
     unsigned         writing:1;         /* the session is being written */
     sync_str_t       pos;               /* handed back; empty: none */
     u_char           pos_buf[SYNC_POSITION_LEN];
@@ -57,6 +60,7 @@ static ngx_int_t sync_join_write(sync_join_t *j);
 static void sync_join_written(sync_session_op_t *op, ngx_int_t rc);
 static void sync_join_finish(sync_join_t *j, ngx_int_t rc);
 static void sync_join_undo(sync_join_t *j);
+static void sync_join_linked(void *data);
 static void sync_join_done(sync_join_t *j);
 static void sync_join_blocked(sync_client_t *c, sync_str_t *index,
     ngx_uint_t leave, ngx_uint_t status);
@@ -280,6 +284,7 @@ static ngx_uint_t
 sync_join_waits(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
 {
     return sync_join_asks(c, room, leave)
+           || (!leave && !sync_cluster_linked(room))
            || (c->token
                && sync_settings(c)->session->kind == SYNC_SESSION_REDIS);
 }
@@ -524,6 +529,15 @@ sync_join_do(sync_join_t *j)
 
     c = j->client;
 
+    /* its log is to be what it is elsewhere before the client is in it */
+
+    if (!j->leave && !j->waited
+        && sync_cluster_wait(&j->room, sync_join_linked, j, &j->wait)
+           == SYNC_AGAIN)
+    {
+        return SYNC_AGAIN;
+    }
+
     if (j->leave) {
         j->fresh = (sync_fanout_leave(c, &j->room) == SYNC_OK);
 
@@ -718,6 +732,27 @@ sync_join_undo(sync_join_t *j)
 
 
 static void
+sync_join_linked(void *data)
+{
+    sync_join_t *j = data;
+
+    sync_client_t  *c;
+
+    c = j->client;
+
+    j->wait = NULL;
+    j->waited = 1;
+
+    if (sync_join_do(j) == SYNC_AGAIN || c->closing) {
+        return;
+    }
+
+    sync_join_done(j);
+    sync_join_next(c);
+}
+
+
+static void
 sync_join_done(sync_join_t *j)
 {
     ngx_queue_remove(&j->queue);
@@ -752,6 +787,10 @@ sync_join_client_closed(sync_client_t *c)
 
         if (j->call) {
             sync_call_cancel(j->call);
+        }
+
+        if (j->wait) {
+            sync_cluster_wait_cancel(j->wait);
         }
 
         if (j->writing) {

@@ -383,6 +383,26 @@ sync_mirror_unpack(sync_message_t *m, sync_packet_place_t *place,
 
 
 void
+sync_mirror_wanted(sync_topic_t *topic)
+{
+    if (topic->call) {
+        return;
+    }
+
+    if (topic->behind) {
+        topic->behind = 0;
+        sync_mirror_load(topic);
+
+    } else if (topic->linked) {
+
+        /* it has been told, maybe too early */
+
+        sync_mirror_linked(&topic->room);
+    }
+}
+
+
+void
 sync_mirror_keep(sync_topic_t *topic)
 {
     sync_str_t    key;

@@ -40,6 +40,9 @@ void sync_mirror_message(sync_topic_t *topic, sync_str_t *room,
 /* Each second or so, while it has members: keeps the stream from expiring. */
 void sync_mirror_keep(sync_topic_t *topic);
 
+/* Somebody waits for its room to be linked. */
+void sync_mirror_wanted(sync_topic_t *topic);
+
 /* The topic goes. */
 void sync_mirror_forget(sync_topic_t *topic);
 

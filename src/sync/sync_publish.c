@@ -16,17 +16,46 @@
 
 
 static void sync_publish_message(sync_message_t *m, sync_saying_t *s);
+static ngx_int_t sync_publish_others(sync_main_settings_t *main,
+    sync_str_t *room, sync_message_t *m, sync_publish_done_pt done,
+    void *data, sync_publish_t **publish);
+static void sync_publish_sent(redisReply *reply, sync_redis_error_e error,
+    void *data);
+static ngx_int_t sync_publish_append(sync_main_settings_t *main,
+    sync_str_t *room, sync_rule_t *rule, sync_message_t *m, sync_saying_t *s,
+    sync_said_t *said, sync_publish_done_pt done, void *data,
+    sync_publish_t **publish);
+static void sync_publish_appended(ngx_int_t rc, sync_position_t *pos,
+    ngx_uint_t repeated, void *data);
 static ngx_int_t sync_publish_everywhere(sync_main_settings_t *main,
     sync_message_t *m, sync_said_t *said);
 static ngx_int_t sync_publish_announce(sync_main_settings_t *main,
     sync_message_t *m, sync_said_t *said);
 
 
+struct sync_publish_s {
+    sync_main_settings_t   *main;
+    sync_publish_done_pt    done;       /* NULL: nobody asks */
+    void                   *data;
+    sync_said_t             said;
+};
+
+
 ngx_int_t
 sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_room_t *to, sync_saying_t *s, sync_said_t *said)
 {
-    ngx_int_t          rc;
+    return sync_publish_room_later(main, room, to, s, said, NULL, NULL,
+                                   NULL);
+}
+
+
+ngx_int_t
+sync_publish_room_later(sync_main_settings_t *main, sync_str_t *room,
+    sync_room_t *to, sync_saying_t *s, sync_said_t *said,
+    sync_publish_done_pt done, void *data, sync_publish_t **publish)
+{
+    ngx_int_t          rc, sent;
     sync_rule_t       *rule;
     sync_message_t     m;
     sync_published_t   p;
@@ -47,16 +76,22 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
 
     m.lsn = s->lsn;
 
+    if (rule->room.history && sync_cluster_enabled()) {
+        return sync_publish_append(main, room, rule, &m, s, said, done, data,
+                                   publish);
+    }
+
     if (s->id.len) {
         m.id = sync_zone_hash64(main->zone, s->id.data, s->id.len) | 1;
     }
 
     rc = sync_room_publish(main->zone, room, to, &rule->room, &m, &p);
 
-    if ((rc == SYNC_OK || rc == SYNC_DECLINED) && rule->room.history == 0
-        && sync_cluster_enabled()
-        && sync_cluster_send_room(room, &m) == SYNC_OK)
-    {
+    sent = ((rc == SYNC_OK || rc == SYNC_DECLINED) && sync_cluster_enabled())
+           ? sync_publish_others(main, room, &m, done, data, publish)
+           : SYNC_DECLINED;
+
+    if (sent != SYNC_DECLINED) {
         rc = SYNC_OK;
     }
 
@@ -81,7 +116,151 @@ sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_zone_count(main->zone, SYNC_COUNT_PUBLISHED, 1);
     sync_wake_send(main->zone, &p.wake);
 
-    return SYNC_OK;
+    if (sent == SYNC_AGAIN) {
+        (*publish)->said = *said;
+    }
+
+    return (sent == SYNC_AGAIN) ? SYNC_AGAIN : SYNC_OK;
+}
+
+
+/*
+ * Tells other hosts of a message to a volatile room.  Who waits for Redis
+ * before it says the next one is heard in that order everywhere.
+ */
+
+static ngx_int_t
+sync_publish_others(sync_main_settings_t *main, sync_str_t *room,
+    sync_message_t *m, sync_publish_done_pt done, void *data,
+    sync_publish_t **publish)
+{
+    sync_publish_t  *pb;
+
+    if (done == NULL) {
+        return sync_cluster_send_room(room, m, NULL, NULL);
+    }
+
+    pb = ngx_calloc(sizeof(sync_publish_t), ngx_cycle->log);
+    if (pb == NULL) {
+        return sync_cluster_send_room(room, m, NULL, NULL);
+    }
+
+    pb->main = main;
+    pb->done = done;
+    pb->data = data;
+
+    if (sync_cluster_send_room(room, m, sync_publish_sent, pb) != SYNC_OK) {
+        ngx_free(pb);
+        return SYNC_DECLINED;
+    }
+
+    *publish = pb;
+
+    return SYNC_AGAIN;
+}
+
+
+/* Other hosts may not have it; the members here do. */
+
+static void
+sync_publish_sent(redisReply *reply, sync_redis_error_e error, void *data)
+{
+    sync_publish_t *pb = data;
+
+    if (pb->done) {
+        pb->done(SYNC_OK, &pb->said, pb->data);
+    }
+
+    ngx_free(pb);
+}
+
+
+/* To a room whose order Redis makes. */
+
+static ngx_int_t
+sync_publish_append(sync_main_settings_t *main, sync_str_t *room,
+    sync_rule_t *rule, sync_message_t *m, sync_saying_t *s,
+    sync_said_t *said, sync_publish_done_pt done, void *data,
+    sync_publish_t **publish)
+{
+    sync_publish_t  *pb;
+
+    ngx_memzero(said, sizeof(sync_said_t));
+    said->recoverable = 1;
+    said->receivers = sync_room_count(main->zone, room);
+
+    pb = ngx_calloc(sizeof(sync_publish_t), ngx_cycle->log);
+
+    if (pb) {
+        pb->main = main;
+        pb->done = done;
+        pb->data = data;
+        pb->said = *said;
+
+        if (sync_cluster_append(room, &rule->room, m, &s->id,
+                                sync_publish_appended, pb)
+            == SYNC_OK)
+        {
+            if (done == NULL) {
+                return SYNC_OK;
+            }
+
+            *publish = pb;
+
+            return SYNC_AGAIN;
+        }
+
+        ngx_free(pb);
+    }
+
+    said->unavailable = 1;
+
+    return SYNC_BUSY;
+}
+
+
+static void
+sync_publish_appended(ngx_int_t rc, sync_position_t *pos, ngx_uint_t repeated,
+    void *data)
+{
+    sync_publish_t *pb = data;
+
+    sync_zone_t  *z;
+
+    z = pb->main->zone;
+
+    if (pos) {
+        pb->said.lsn = pos->lsn;
+        pb->said.nonce = pos->nonce;
+    }
+
+    if (rc == SYNC_BUSY) {
+        pb->said.unavailable = 1;
+        sync_zone_count(z, SYNC_COUNT_CLUSTER_UNSENT, 1);
+
+    } else if (rc == SYNC_ERROR) {
+        sync_zone_count(z, SYNC_COUNT_STALE, 1);
+
+    } else if (repeated) {
+        sync_zone_count(z, SYNC_COUNT_REPEATED, 1);
+
+    } else {
+        sync_zone_count(z, SYNC_COUNT_PUBLISHED, 1);
+        sync_zone_count(z, SYNC_COUNT_CLUSTER_SENT, 1);
+    }
+
+    if (pb->done) {
+        pb->done(rc, &pb->said, pb->data);
+    }
+
+    ngx_free(pb);
+}
+
+
+void
+sync_publish_cancel(sync_publish_t *publish)
+{
+    publish->done = NULL;
 }
 
 

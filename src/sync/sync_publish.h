@@ -45,7 +45,14 @@ typedef struct {
     uint32_t             nonce;
     ngx_uint_t           receivers;
     unsigned             recoverable:1; /* there is a position */
+    unsigned             unavailable:1; /* with SYNC_BUSY: Redis is away */
 } sync_said_t;
+
+
+typedef struct sync_publish_s  sync_publish_t;
+
+typedef void (*sync_publish_done_pt)(ngx_int_t rc, sync_said_t *said,
+    void *data);
 
 
 /*
@@ -62,6 +69,21 @@ typedef struct {
  */
 ngx_int_t sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_room_t *to, sync_saying_t *s, sync_said_t *said);
+
+/*
+ * The same, for one who answers for it: where hosts share a Redis, it is
+ * done when Redis says so.  Then SYNC_AGAIN is returned, and done is called
+ * in a later turn with what would have been returned; *said is borrowed.
+ *
+ * By sync_publish_room() such a message is on its way, and has no position
+ * yet.
+ */
+ngx_int_t sync_publish_room_later(sync_main_settings_t *main,
+    sync_str_t *room, sync_room_t *to, sync_saying_t *s, sync_said_t *said,
+    sync_publish_done_pt done, void *data, sync_publish_t **publish);
+
+/* done will not be called; it may be said all the same. */
+void sync_publish_cancel(sync_publish_t *publish);
 
 /*
  * Appends an order for the workers, JSON, to the host's own room.  Returns

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_replay.h>
+#include <sync_cluster.h>
 #include <sync_audience.h>
 #include <sync_deliver.h>
 #include <sync_recipient.h>
@@ -86,7 +87,13 @@ sync_replay_resume(sync_client_t *c, sync_str_t *name, sync_str_t *pos,
 
     r->reason = SYNC_RESUME_NEW;
 
-    if (pos->len) {
+    if (!sync_cluster_linked(name)) {
+
+        /* what there is now may not be what there was said */
+
+        r->reason = SYNC_RESUME_UNAVAILABLE;
+
+    } else if (pos->len) {
         r->reason = SYNC_RESUME_INVALID;
 
         if (sync_position_parse(&position, pos) == SYNC_OK) {

@@ -106,6 +106,11 @@ sync_topic_add(sync_str_t *room)
 
     if (topic) {
         topic->seen = ngx_current_msec;
+
+        if (topic->recoverable && topic->subscribed) {
+            sync_topic_worker.handler->wanted(topic);
+        }
+
         return;
     }
 
@@ -319,6 +324,7 @@ sync_topic_up(ngx_uint_t shard)
 
         if (topic->shard == shard) {
             topic->subscribed = 0;
+            topic->linked = 0;
             sync_topic_batch_add(topic);
         }
     }
@@ -591,13 +597,12 @@ sync_topic_sweep(void)
         ngx_queue_remove(q);
         ngx_queue_insert_tail(&w->topics, q);
 
+        if (topic->recoverable && topic->subscribed) {
+            w->handler->keep(topic);
+        }
+
         if (sync_room_count(w->main->zone, &topic->room)) {
             topic->seen = ngx_current_msec;
-
-            if (topic->recoverable && topic->subscribed) {
-                w->handler->keep(topic);
-            }
-
             continue;
         }
 

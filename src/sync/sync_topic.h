@@ -53,7 +53,8 @@ typedef struct {
 
 typedef struct {
     void  (*load)(sync_topic_t *topic);     /* it is subscribed to */
-    void  (*keep)(sync_topic_t *topic);     /* it has members */
+    void  (*keep)(sync_topic_t *topic);     /* each second or so */
+    void  (*wanted)(sync_topic_t *topic);   /* somebody joins its room */
     void  (*forget)(sync_topic_t *topic);   /* it goes */
 } sync_topic_handler_t;
 
