@@ -135,7 +135,21 @@ my @bad = (
 	[ 'sync_receiver any on',          'on', '"all=on" or "all=off"' ],
 	[ 'sync_receiver any all=yes',     'all=yes', '"all=on" or "all=off"' ],
 
-	[ 'sync_session on',               'on', '"off"' ],
+	[ 'sync_session on',               'on', '"off", "memory"' ],
+	[ 'sync_session memory ttl=0',     'ttl=0', '"ttl=time"' ],
+	[ 'sync_session memory per_user=no', 'per_user=no', '"per_user=single"' ],
+	[ 'sync_session memory per_user=multiple:0', 'per_user=multiple:0',
+		'"per_user=single"' ],
+	[ 'sync_session memory key=a',     'key=a', '"ttl=time" or' ],
+	[ 'sync_session redis key=a',      'key=a', '"key=prefix$sync_token"' ],
+	[ 'sync_session redis key=$sync_token', 'key=$sync_token',
+		'"key=prefix$sync_token"' ],
+	[ 'sync_session redis key=a$sync_token$b', 'key=a$sync_token$b',
+		'"key=prefix$sync_token"' ],
+	[ 'sync_session redis key=a$sync_token users=$sync_token',
+		'users=$sync_token', '"users=prefix$sync_user"' ],
+	[ 'sync_session redis key=a$sync_token users=a',
+		'users=a', '"users=prefix$sync_user"' ],
 	[ 'sync_session off ttl=1h',       'ttl=1h', 'left out after "off"' ],
 	[ 'sync_token token',              'token', $sources ],
 	[ 'sync_token cookie:',            'cookie:', $sources ],
@@ -169,6 +183,8 @@ my @bad = (
 my @later = (
 	[ 'sync_room a presence=on',       'presence=on', $rooms ],
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
+
+	[ 'sync_session hook /hook',       'hook', '"off", "memory"' ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
 		qw/ fanout delivered location presence /

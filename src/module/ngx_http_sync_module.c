@@ -404,6 +404,13 @@ ngx_http_sync_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    if (smcf->settings.sessions && smcf->settings.redis == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"sync_session redis\" requires \"sync_redis\" in the "
+                      "\"http\" block");
+        return NGX_ERROR;
+    }
+
     if (ngx_http_sync_redis_init(cf, smcf) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -21,11 +21,16 @@ typedef struct {
 
 static char *ngx_http_sync_session_parameter(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value, sync_session_conf_t *session);
+static char *ngx_http_sync_session_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_session_conf_t *session);
+static ngx_int_t ngx_http_sync_session_template(ngx_str_t *text,
+    const char *name, sync_str_t *parts);
 static ngx_int_t ngx_http_sync_session_per_user(ngx_str_t *s,
     ngx_uint_t *n);
 
 
-static const char  ngx_http_sync_session_kinds[] = "\"off\" or \"memory\"";
+static const char  ngx_http_sync_session_kinds[] = "\"off\", \"memory\", or "
+                                           "\"redis\"";
 
 
 static ngx_http_sync_source_t  ngx_http_sync_sources[] = {
@@ -80,9 +85,10 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_http_sync_is(&value[1], "memory")) {
         session->kind = SYNC_SESSION_MEMORY;
 
-    } else if (ngx_http_sync_is(&value[1], "redis")
-               || ngx_http_sync_is(&value[1], "hook"))
-    {
+    } else if (ngx_http_sync_is(&value[1], "redis")) {
+        session->kind = SYNC_SESSION_REDIS;
+
+    } else if (ngx_http_sync_is(&value[1], "hook")) {
         return ngx_http_sync_unsupported(cf, cmd, &value[1],
                                          ngx_http_sync_session_kinds);
 
@@ -100,7 +106,88 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    if (session->kind == SYNC_SESSION_REDIS) {
+        return ngx_http_sync_session_redis(cf, cmd, session);
+    }
+
     return NGX_CONF_OK;
+}
+
+
+/* Sessions under one key have one realm, whatever the location. */
+
+static char *
+ngx_http_sync_session_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_session_conf_t *session)
+{
+    uint32_t                    crc;
+    sync_session_conf_t       **p;
+    ngx_http_sync_main_conf_t  *smcf;
+
+    if (session->key[0].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"key=\" is missing in \"%V redis\" directive",
+                           &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, session->key[0].data, session->key[0].len);
+    ngx_crc32_update(&crc, (u_char *) "", 1);
+    ngx_crc32_update(&crc, session->key[1].data, session->key[1].len);
+    ngx_crc32_final(crc);
+
+    session->realm = crc | 0x80000000;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sync_module);
+
+    if (smcf->settings.sessions == NULL) {
+        smcf->settings.sessions = ngx_array_create(cf->pool, 2,
+                                              sizeof(sync_session_conf_t *));
+        if (smcf->settings.sessions == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    p = ngx_array_push(smcf->settings.sessions);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *p = session;
+
+    return NGX_CONF_OK;
+}
+
+
+/* A text with one variable in it, cut at that. */
+
+static ngx_int_t
+ngx_http_sync_session_template(ngx_str_t *text, const char *name,
+    sync_str_t *parts)
+{
+    u_char  *p, *last;
+    size_t   len;
+
+    len = ngx_strlen(name);
+    last = text->data + text->len;
+
+    p = ngx_strlchr(text->data, last, '$');
+
+    if (p == NULL || p == text->data
+        || (size_t) (last - p) < len
+        || ngx_strncmp(p, name, len) != 0
+        || ngx_strlchr(p + 1, last, '$'))
+    {
+        return NGX_ERROR;
+    }
+
+    parts[0].data = text->data;
+    parts[0].len = p - text->data;
+    parts[1].data = p + len;
+    parts[1].len = last - parts[1].data;
+
+    return NGX_OK;
 }
 
 
@@ -110,6 +197,35 @@ ngx_http_sync_session_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_int_t  n;
     ngx_str_t  s;
+
+    if (session->kind == SYNC_SESSION_REDIS) {
+
+        if (ngx_http_sync_starts(value, "key=", &s)) {
+
+            if (ngx_http_sync_session_template(&s, "$sync_token",
+                                               session->key)
+                != NGX_OK)
+            {
+                return ngx_http_sync_invalid(cf, cmd, value,
+                                             "\"key=prefix$sync_token\"");
+            }
+
+            return NGX_CONF_OK;
+        }
+
+        if (ngx_http_sync_starts(value, "users=", &s)) {
+
+            if (ngx_http_sync_session_template(&s, "$sync_user",
+                                               session->users)
+                != NGX_OK)
+            {
+                return ngx_http_sync_invalid(cf, cmd, value,
+                                             "\"users=prefix$sync_user\"");
+            }
+
+            return NGX_CONF_OK;
+        }
+    }
 
     if (ngx_http_sync_starts(value, "ttl=", &s)) {
         n = ngx_parse_time(&s, 1);
@@ -139,8 +255,11 @@ ngx_http_sync_session_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return ngx_http_sync_invalid(cf, cmd, value,
-                                 "\"ttl=time\" or \"per_user=single|"
-                                 "multiple[:number]\"");
+                                 session->kind == SYNC_SESSION_REDIS
+                                 ? "\"key=\", \"users=\", \"ttl=time\", or "
+                                   "\"per_user=single|multiple[:number]\""
+                                 : "\"ttl=time\" or \"per_user=single|"
+                                   "multiple[:number]\"");
 }
 
 

@@ -173,6 +173,7 @@ sync_session_make_locked(sync_zone_t *z, uint32_t realm, const u_char *id,
     ngx_memcpy(s->id, id, SYNC_ID_LEN);
     s->version = ++z->sh->session_version;
     s->used = ngx_current_msec;
+    s->stamp = 1;
     s->realm = realm;
     s->len = (uint16_t) token->len;
     ngx_memcpy(s->token, token->data, token->len);
@@ -258,6 +259,7 @@ sync_session_copy(sync_session_t *s, ngx_msec_t ttl,
 
     copy->len = v->len;
     copy->left = s->lasts ? 0 : s->expires - ngx_current_msec;
+    copy->slid = s->slid;
     copy->user_len = v->user_len;
 
     ngx_memcpy(copy->buf, v->data, v->len);
@@ -287,7 +289,7 @@ sync_session_live(sync_session_t *s, ngx_msec_t ttl)
 ngx_int_t
 sync_session_store_set(sync_zone_t *z, uint32_t realm,
     const sync_str_t *token, const sync_session_data_t *data, ngx_msec_t ttl,
-    uint64_t version, sync_session_change_t *change)
+    uint64_t version, uint32_t stamp, sync_session_change_t *change)
 {
     ngx_int_t        rc;
     sync_session_t  *s;
@@ -319,15 +321,19 @@ sync_session_store_set(sync_zone_t *z, uint32_t realm,
         }
     }
 
+    if (stamp && stamp != s->stamp) {
+        sync_zone_unlock(z);
+        return SYNC_AGAIN;
+    }
+
     s->used = ngx_current_msec;
 
     if (data) {
         sync_session_live(s, ttl);
     }
 
-    if (s->state == SYNC_SESSION_KNOWN && sync_session_is(s->value, data)
-        && (data == NULL || !data->anew))
-    {
+    if (sync_session_is(s->value, data) && (data == NULL || !data->anew)) {
+        s->state = SYNC_SESSION_KNOWN;
         change->version = s->version;
         sync_zone_unlock(z);
         return SYNC_DECLINED;
@@ -337,9 +343,9 @@ sync_session_store_set(sync_zone_t *z, uint32_t realm,
 
     change->version = s->version;
 
-    /* nobody has to be told */
+    /* nobody has to be told, and none is found here as easily */
 
-    if (s->value == NULL && !sync_session_held(z, s)) {
+    if (s->value == NULL && realm == 0 && !sync_session_held(z, s)) {
         sync_session_free_locked(z, s);
     }
 
@@ -505,27 +511,157 @@ sync_session_held(sync_zone_t *z, sync_session_t *s)
 }
 
 
-ngx_int_t
-sync_session_store_forget(sync_zone_t *z, uint32_t realm,
-    const sync_str_t *token)
+size_t
+sync_session_store_token(sync_zone_t *z, uint32_t realm, const u_char *id,
+    u_char *buf)
 {
-    ngx_int_t        rc;
+    size_t           len;
     sync_session_t  *s;
 
-    rc = SYNC_DECLINED;
+    len = 0;
+
+    sync_zone_lock(z);
+
+    s = sync_session_store_find_locked(z, realm, id);
+
+    if (s) {
+        len = s->len;
+        ngx_memcpy(buf, s->token, len);
+    }
+
+    sync_zone_unlock(z);
+
+    return len;
+}
+
+
+uint32_t
+sync_session_store_stamp(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *token)
+{
+    u_char           id[SYNC_ID_LEN];
+    uint32_t         stamp;
+    sync_session_t  *s;
+
+    sync_token_id(id, token);
+    stamp = 0;
+
+    sync_zone_lock(z);
+
+    s = sync_session_store_find_locked(z, realm, id);
+
+    if (s == NULL) {
+        s = sync_session_make_locked(z, realm, id, token);
+    }
+
+    if (s) {
+        s->used = ngx_current_msec;
+        stamp = s->stamp;
+    }
+
+    sync_zone_unlock(z);
+
+    return stamp;
+}
+
+
+uint32_t
+sync_session_store_outdated(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *token)
+{
+    uint32_t         stamp;
+    sync_session_t  *s;
+
+    stamp = 0;
 
     sync_zone_lock(z);
 
     s = sync_session_store_lookup_locked(z, realm, token);
 
-    if (s && s->state == SYNC_SESSION_KNOWN) {
-        s->state = SYNC_SESSION_UNKNOWN;
-        rc = SYNC_OK;
+    if (s) {
+        s->stamp += (s->stamp == (uint32_t) -1) ? 2 : 1;
+        stamp = s->stamp;
     }
 
     sync_zone_unlock(z);
 
-    return rc;
+    return stamp;
+}
+
+
+ngx_uint_t
+sync_session_store_slides(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *token, ngx_msec_t ms)
+{
+    ngx_uint_t       slides;
+    sync_session_t  *s;
+
+    slides = 0;
+
+    sync_zone_lock(z);
+
+    s = sync_session_store_lookup_locked(z, realm, token);
+
+    if (s && s->value && ngx_current_msec - s->slid >= ms) {
+        s->slid = ngx_current_msec;
+        slides = 1;
+    }
+
+    sync_zone_unlock(z);
+
+    return slides;
+}
+
+
+ngx_uint_t
+sync_session_store_page(sync_zone_t *z, uint32_t realm, uint32_t *bucket,
+    ngx_uint_t unknown, u_char *buf, size_t size)
+{
+    size_t           need;
+    u_char          *p;
+    ngx_uint_t       i, n;
+    sync_session_t  *s;
+
+    n = 0;
+    p = buf;
+
+    sync_zone_lock(z);
+
+    for (i = 0; i < SYNC_SESSION_BUCKETS && *bucket <= z->sh->sid_mask; i++) {
+
+        need = 0;
+
+        for (s = z->sh->sessions[*bucket]; s; s = s->next) {
+            need += sizeof(uint16_t) + s->len;
+        }
+
+        if (n && need > (size_t) (buf + size - p)) {
+            break;
+        }
+
+        for (s = z->sh->sessions[*bucket]; s; s = s->next) {
+
+            if (s->realm != realm
+                || sizeof(uint16_t) + s->len > (size_t) (buf + size - p))
+            {
+                continue;
+            }
+
+            if (unknown) {
+                s->state = SYNC_SESSION_UNKNOWN;
+            }
+
+            ngx_memcpy(p, &s->len, sizeof(uint16_t));
+            p = ngx_cpymem(p + sizeof(uint16_t), s->token, s->len);
+            n++;
+        }
+
+        (*bucket)++;
+    }
+
+    sync_zone_unlock(z);
+
+    return n;
 }
 
 
@@ -624,7 +760,11 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
                     return changed;
                 }
 
-                (void) sync_session_assign(z, s, NULL);
+                /* what is kept elsewhere may live on there */
+
+                if (s->realm == 0) {
+                    (void) sync_session_assign(z, s, NULL);
+                }
 
                 if (sync_session_held(z, s)) {
                     ngx_memcpy(changes[changed].id, s->id, SYNC_ID_LEN);
@@ -636,6 +776,17 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
             }
 
             if (s->value == NULL
+                && (ngx_msec_int_t) (ngx_current_msec - s->used)
+                   > SYNC_SESSION_NONE
+                && !sync_session_held(z, s))
+            {
+                sync_session_free_locked(z, s);
+                continue;
+            }
+
+            /* what is kept elsewhere is not kept here for nobody */
+
+            if (s->value && s->realm
                 && (ngx_msec_int_t) (ngx_current_msec - s->used)
                    > SYNC_SESSION_IDLE
                 && !sync_session_held(z, s))

@@ -40,6 +40,7 @@
 #define SYNC_SESSION_MAX    65536       /* bytes of a session's JSON */
 #define SYNC_SESSION_USER   255         /* bytes of a user's id */
 #define SYNC_SESSION_IDLE   60000       /* ms */
+#define SYNC_SESSION_NONE   5000        /* ms, of one that is none */
 
 /* bytes in the name of a token's room */
 
@@ -70,6 +71,7 @@ struct sync_session_s {                 /* in the zone, the token after */
     ngx_msec_t             slid;        /* when that was last set */
     ngx_msec_t             used;
     uint32_t               realm;
+    uint32_t               stamp;       /* rises when it is to be read anew */
     uint16_t               len;         /* of the token */
     uint8_t                state;       /* sync_session_state_e */
     uint8_t                lasts;       /* it does not expire */
@@ -95,6 +97,7 @@ typedef struct {
     size_t                 len;         /* bytes of JSON */
     uint64_t               version;
     ngx_msec_t             left;        /* ms to live; 0: no end */
+    ngx_msec_t             slid;        /* when that was last put off */
     uint8_t                user_len;
     u_char                 user[SYNC_SESSION_USER];
 } sync_session_copy_t;
@@ -123,6 +126,13 @@ void sync_token_room(sync_str_t *name, u_char *buf, const u_char *id);
 sync_session_t *sync_session_store_make(sync_zone_t *z, uint32_t realm,
     const sync_str_t *token);
 
+/*
+ * The token with this id: copied to buf of SYNC_TOKEN_MAX bytes.  Returns its
+ * length, 0 if it is not there.
+ */
+size_t sync_session_store_token(sync_zone_t *z, uint32_t realm,
+    const u_char *id, u_char *buf);
+
 /* The one that is there, by token or by the token's id; or NULL. */
 sync_session_t *sync_session_store_lookup_locked(sync_zone_t *z,
     uint32_t realm, const sync_str_t *token);
@@ -145,7 +155,7 @@ ngx_int_t sync_session_store_get(sync_zone_t *z, uint32_t realm,
 /*
  * Stores what a session is: data, or, if that is NULL, that there is none.
  * It lives ttl ms, or has no end if ttl is 0.  If version is not 0, nothing
- * is done unless it is the present one.
+ * is done unless it is the present one; the same goes for stamp.
  *
  * Returns SYNC_OK with *change; SYNC_DECLINED if it was just that before, or
  * is not there and should not be; SYNC_AGAIN if the version is another; or
@@ -153,11 +163,33 @@ ngx_int_t sync_session_store_get(sync_zone_t *z, uint32_t realm,
  */
 ngx_int_t sync_session_store_set(sync_zone_t *z, uint32_t realm,
     const sync_str_t *token, const sync_session_data_t *data, ngx_msec_t ttl,
-    uint64_t version, sync_session_change_t *change);
+    uint64_t version, uint32_t stamp, sync_session_change_t *change);
 
-/* Makes it unknown; SYNC_OK, or SYNC_DECLINED if it was or is not there. */
-ngx_int_t sync_session_store_forget(sync_zone_t *z, uint32_t realm,
+/*
+ * What a session is is asked for elsewhere.  Answers that were asked for
+ * before an outdated() count no more.  stamp() makes the session if it is not
+ * there; 0 if the zone is full.  outdated() returns 0 if it is not there: then
+ * nobody needs it.
+ */
+uint32_t sync_session_store_stamp(sync_zone_t *z, uint32_t realm,
     const sync_str_t *token);
+uint32_t sync_session_store_outdated(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *token);
+
+/*
+ * Whether the end of its life should be put off, that being every ms: then
+ * the next one is asked in that time.
+ */
+ngx_uint_t sync_session_store_slides(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *token, ngx_msec_t ms);
+
+/*
+ * Tokens of a realm from bucket *bucket on, some buckets a call, as
+ * sync_session_store_tokens() writes them; with unknown set, they are unknown
+ * from then on.  Returns how many.
+ */
+ngx_uint_t sync_session_store_page(sync_zone_t *z, uint32_t realm,
+    uint32_t *bucket, ngx_uint_t unknown, u_char *buf, size_t size);
 
 /*
  * Tokens of a user, oldest first, up to n of them into buf: each a uint16_t
@@ -169,8 +201,8 @@ ngx_uint_t sync_session_store_tokens(sync_zone_t *z, uint32_t realm,
 
 /*
  * Sessions that have ended, and those that nobody needs, from bucket *bucket
- * on, some buckets a call.  Those that ended are no more, but for clients
- * that have their token: up to n are told of.  Returns how many.
+ * on, some buckets a call.  Those that ended while clients have their token
+ * are told of, up to n of them; of realm 0 they are no more.  Returns how many.
  */
 ngx_uint_t sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
     sync_session_change_t *changes, ngx_uint_t n);

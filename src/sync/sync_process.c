@@ -21,6 +21,7 @@
 #include <sync_redis.h>
 #include <sync_room.h>
 #include <sync_session_change.h>
+#include <sync_session_redis.h>
 #include <sync_slot.h>
 #include <sync_timer.h>
 #include <sync_wake.h>
@@ -104,11 +105,16 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     sync_bridge_init_worker(w->zone, sync_process_relayed);
 
     if (sync_fanout_init_worker(main, sync_command_obey, sync_session_heed)
-        != SYNC_OK) {
+        != SYNC_OK)
+    {
         return SYNC_ERROR;
     }
 
     if (sync_redis_init_worker(w->zone, main->redis) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    if (sync_session_redis_init_worker(main) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -241,7 +247,8 @@ sync_process_tick(void)
 
     sync_bridge_tick();
     sync_redis_tick();
-    sync_session_tick(sync_process.main);
+    sync_session_redis_tick();
+    sync_session_tick(sync_process.main, sync_session_redis_ended);
     sync_cluster_tick();
 
     /* in case that a wake was lost */

@@ -53,7 +53,9 @@ static ngx_int_t sync_session_user(sync_json_t *id, u_char *buf,
     ((u_char *) (b) + sizeof(sync_session_block_t) + (b)->used)
 
 
-static sync_session_worker_t  sync_session_worker;
+const sync_session_remote_t  *sync_session_remote;
+
+static sync_session_worker_t   sync_session_worker;
 
 
 void
@@ -69,6 +71,7 @@ ngx_int_t
 sync_session_get(sync_client_t *c, sync_str_t *json)
 {
     ngx_int_t             rc;
+    sync_str_t            token;
     sync_zone_t          *z;
     sync_settings_t      *s;
     sync_session_copy_t   copy;
@@ -77,6 +80,10 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
 
     if (c->token == NULL || !sync_session_on(s)) {
         return SYNC_DECLINED;
+    }
+
+    if (sync_session_elsewhere(s) && !sync_session_remote->trusted()) {
+        return SYNC_BUSY;
     }
 
     z = sync_client_zone();
@@ -98,6 +105,13 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
 
         json->data = copy.buf;
         json->len = copy.len;
+
+        if (sync_session_elsewhere(s)
+            && ngx_current_msec - copy.slid >= sync_session_slides(s))
+        {
+            sync_session_token(c, &token);
+            sync_session_remote->used(s, &token);
+        }
     }
 
     return sync_session_absent(s, rc);
@@ -166,6 +180,12 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
         return SYNC_DECLINED;
     }
 
+    *version = 0;
+
+    if (sync_session_elsewhere(s) && !sync_session_remote->trusted()) {
+        return SYNC_BUSY;
+    }
+
     copy.need = 0;
     copy.version = 0;
 
@@ -199,6 +219,12 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
     data->json.data = copy.buf;
     data->json.len = copy.len;
     data->anew = 0;
+
+    if (sync_session_elsewhere(s)
+        && ngx_current_msec - copy.slid >= sync_session_slides(s))
+    {
+        sync_session_remote->used(s, token);
+    }
 
     return SYNC_OK;
 }

@@ -29,6 +29,9 @@
 
 #define sync_session_on(s)  ((s)->session->kind != SYNC_SESSION_OFF)
 
+#define sync_session_elsewhere(s)                                             \
+    ((s)->session->kind == SYNC_SESSION_REDIS)
+
 /* ms by which a use puts off the end of a session in the zone */
 
 #define sync_session_slide(s)                                                 \
@@ -68,6 +71,30 @@ ngx_uint_t sync_session_is_token(sync_client_t *c, sync_str_t *name);
  */
 const char *sync_session_parse(const sync_str_t *text, u_char *buf,
     sync_session_data_t *data);
+
+/*
+ * Sessions that are kept elsewhere, see sync_session_redis.h.  None of these
+ * waits for anything.
+ */
+
+typedef struct {
+    /* Whether what the zone has may be relied upon. */
+    ngx_uint_t  (*trusted)(void);
+
+    /* It was used: its end is to be put off. */
+    void        (*used)(sync_settings_t *s, sync_str_t *token);
+
+    /* It is not known, and a client has it. */
+    void        (*wanted)(sync_settings_t *s, sync_str_t *token);
+} sync_session_remote_t;
+
+extern const sync_session_remote_t  *sync_session_remote;
+
+/* How often the end of a session elsewhere is put off, ms. */
+
+#define sync_session_slides(s)                                                \
+    ngx_min((ngx_msec_t) (s)->session->ttl * 100, 60000)
+
 
 /* Memory till the event that is being handled is over; or NULL. */
 void *sync_session_alloc(size_t size);

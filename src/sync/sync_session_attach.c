@@ -42,6 +42,14 @@ sync_session_attach(sync_client_t *c, sync_str_t *token)
 
     sync_fanout_seen(c);
 
+    /* it may have been forgotten since it was read */
+
+    if (session->state == SYNC_SESSION_UNKNOWN
+        && sync_session_elsewhere(sync_settings(c)))
+    {
+        sync_session_remote->wanted(sync_settings(c), token);
+    }
+
     return SYNC_OK;
 }
 

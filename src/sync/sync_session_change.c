@@ -25,7 +25,8 @@
 
 static void sync_session_known(sync_client_t *c, sync_str_t *json);
 static void sync_session_logout(sync_client_t *c);
-static void sync_session_sweep(sync_main_settings_t *main);
+static void sync_session_sweep(sync_main_settings_t *main,
+    sync_session_ended_pt ended);
 
 
 void
@@ -298,7 +299,7 @@ sync_session_order(sync_main_settings_t *main, const u_char *id,
 
 
 void
-sync_session_tick(sync_main_settings_t *main)
+sync_session_tick(sync_main_settings_t *main, sync_session_ended_pt ended)
 {
     sync_zone_t      *z;
     static uint32_t   epoch;
@@ -316,7 +317,7 @@ sync_session_tick(sync_main_settings_t *main)
         z->sh->session_swept = ngx_current_msec;
         sync_zone_unlock(z);
 
-        sync_session_sweep(main);
+        sync_session_sweep(main, ended);
     }
 
     if (epoch != z->sh->session_epoch) {
@@ -327,7 +328,7 @@ sync_session_tick(sync_main_settings_t *main)
 
 
 static void
-sync_session_sweep(sync_main_settings_t *main)
+sync_session_sweep(sync_main_settings_t *main, sync_session_ended_pt ended)
 {
     uint32_t                first;
     ngx_uint_t              i, n;
@@ -344,7 +345,12 @@ sync_session_sweep(sync_main_settings_t *main)
                                       SYNC_SESSION_CHANGES);
 
         for (i = 0; i < n; i++) {
-            sync_session_announce(main, &changes[i], NULL);
+            if (changes[i].realm) {
+                ended(changes[i].realm, changes[i].id);
+
+            } else {
+                sync_session_announce(main, &changes[i], NULL);
+            }
         }
     }
 

@@ -52,8 +52,12 @@ void sync_session_replaced(sync_main_settings_t *main, const u_char *id,
 /* A change may have been told of to nobody: all are to look. */
 void sync_session_doubt(sync_zone_t *z);
 
+/* Asks whether a session that is kept elsewhere has ended. */
+typedef void (*sync_session_ended_pt)(uint32_t realm, const u_char *id);
+
 /* The slow tick: sessions that end, and what others doubt. */
-void sync_session_tick(sync_main_settings_t *main);
+void sync_session_tick(sync_main_settings_t *main,
+    sync_session_ended_pt ended);
 
 /*
  * Has the workers that hold clients with the token act on them, as

@@ -7,11 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_session_op.h>
-#include <sync_reply.h>
+#include <sync_session_call.h>
 #include <sync_session_change.h>
-
-
-#define SYNC_SESSION_TRIES  64          /* of an edit that meets others */
 
 
 static ngx_int_t sync_session_edit_zone(sync_session_op_t *op);
@@ -22,10 +19,17 @@ static ngx_int_t sync_session_set_zone(sync_session_op_t *op,
 ngx_int_t
 sync_session_read(sync_session_op_t *op)
 {
+    ngx_int_t            rc;
     uint64_t             version;
     sync_session_data_t  data;
 
-    return sync_session_of(op->settings, &op->token, &data, &version);
+    rc = sync_session_of(op->settings, &op->token, &data, &version);
+
+    if (rc == SYNC_BUSY && sync_session_elsewhere(op->settings)) {
+        return sync_session_call_read(op);
+    }
+
+    return rc;
 }
 
 
@@ -34,6 +38,10 @@ sync_session_edit(sync_session_op_t *op)
 {
     ngx_int_t   rc;
     ngx_uint_t  i;
+
+    if (sync_session_elsewhere(op->settings)) {
+        return sync_session_call_edit(op);
+    }
 
     for (i = 0; i < SYNC_SESSION_TRIES; i++) {
 
@@ -53,13 +61,9 @@ sync_session_edit(sync_session_op_t *op)
 static ngx_int_t
 sync_session_edit_zone(sync_session_op_t *op)
 {
-    u_char               *buf;
-    uint64_t              version;
-    ngx_int_t             rc;
-    sync_str_t            text;
-    sync_json_t           session;
-    sync_writer_t         w;
-    sync_session_data_t   data;
+    uint64_t             version;
+    ngx_int_t            rc;
+    sync_session_data_t  data;
 
     rc = sync_session_of(op->settings, &op->token, &data, &version);
 
@@ -67,27 +71,10 @@ sync_session_edit_zone(sync_session_op_t *op)
         return rc;
     }
 
-    if (sync_json_parse(&session, &data.json, NULL) != SYNC_OK) {
-        return SYNC_ERROR;
-    }
+    rc = sync_session_edited(op, &data.json, &data);
 
-    do {
-        sync_reply_text(&w);
-
-        rc = op->edit(op, &session, &w);
-
-        if (rc == SYNC_DECLINED) {
-            return SYNC_OK;
-        }
-
-    } while (sync_reply_again(&w));
-
-    sync_reply_str(&text, &w);
-
-    buf = sync_session_alloc(text.len + SYNC_SESSION_USER);
-
-    if (buf == NULL || sync_session_parse(&text, buf, &data) != NULL) {
-        return SYNC_ERROR;
+    if (rc != SYNC_OK) {
+        return rc == SYNC_DECLINED ? SYNC_OK : rc;
     }
 
     return sync_session_set_zone(op, &data, version);
@@ -107,7 +94,7 @@ sync_session_set_zone(sync_session_op_t *op, sync_session_data_t *data,
     ttl = op->ttl ? op->ttl : (ngx_msec_t) s->session->ttl * 1000;
 
     rc = sync_session_store_set(s->main->zone, s->session->realm, &op->token,
-                                data, ttl, version, &change);
+                                data, ttl, version, 0, &change);
 
     if (rc == SYNC_OK) {
         sync_session_announce(s->main, &change, op->except);
@@ -127,6 +114,10 @@ sync_session_set_zone(sync_session_op_t *op, sync_session_data_t *data,
 ngx_int_t
 sync_session_save(sync_session_op_t *op)
 {
+    if (sync_session_elsewhere(op->settings)) {
+        return sync_session_call_save(op);
+    }
+
     return sync_session_set_zone(op, &op->data, 0);
 }
 
@@ -134,6 +125,10 @@ sync_session_save(sync_session_op_t *op)
 ngx_int_t
 sync_session_delete(sync_session_op_t *op)
 {
+    if (sync_session_elsewhere(op->settings)) {
+        return sync_session_call_delete(op);
+    }
+
     return sync_session_set_zone(op, NULL, 0);
 }
 
@@ -148,6 +143,10 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
     sync_settings_t  *s;
 
     s = op->settings;
+
+    if (sync_session_elsewhere(s) && s->session->users[0].len) {
+        return sync_session_call_tokens(op, user);
+    }
 
     p = ngx_pnalloc(op->pool, SYNC_SESSION_TOKENS);
     if (p == NULL) {
@@ -178,69 +177,7 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
 void
 sync_session_cancel(sync_session_op_t *op)
 {
-    op->call = NULL;
-}
-
-
-void
-sync_session_write_with(sync_writer_t *w, sync_json_t *object,
-    const sync_str_t *name, const sync_str_t *value,
-    const sync_str_t *without)
-{
-    ngx_uint_t         n, there;
-    sync_str_t         key;
-    sync_json_t        v;
-    const sync_str_t  *p;
-    sync_json_iter_t   it;
-
-    sync_json_iter_init(&it, object);
-
-    n = 0;
-    there = 0;
-
-    sync_write_byte(w, '{');
-
-    while (sync_json_next(&it, &key, &v) == SYNC_OK) {
-
-        for (p = without; p->len; p++) {
-            if (sync_json_key_is(&key, p)) {
-                break;
-            }
-        }
-
-        if (p->len) {
-            continue;
-        }
-
-        if (sync_json_key_is(&key, name)) {
-
-            if (there++) {
-                continue;
-            }
-
-            v.raw = *value;
-        }
-
-        if (n++) {
-            sync_write_byte(w, ',');
-        }
-
-        sync_write_byte(w, '"');
-        sync_write_str(w, &key);
-        sync_write_literal(w, "\":");
-        sync_write_str(w, &v.raw);
+    if (op->call) {
+        sync_session_call_cancel(op);
     }
-
-    if (!there) {
-
-        if (n) {
-            sync_write_byte(w, ',');
-        }
-
-        sync_json_write_str(w, name);
-        sync_write_byte(w, ':');
-        sync_write_str(w, value);
-    }
-
-    sync_write_byte(w, '}');
 }

@@ -128,6 +128,7 @@ typedef struct {
     sync_rule_t             rule;       /* of rooms that none matches */
     ngx_msec_t              drain;      /* ms */
     sync_redis_conf_t      *redis;      /* NULL: none */
+    ngx_array_t            *sessions;   /* sync_session_conf_t *, of Redis */
 } sync_main_settings_t;
 
 
