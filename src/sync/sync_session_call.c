@@ -61,6 +61,7 @@ static void sync_session_call_got(redisReply *reply,
     sync_redis_error_e error, void *data);
 static void sync_session_call_life(redisReply *reply,
     sync_redis_error_e error, void *data);
+static void sync_session_call_lost(sync_session_call_t *call);
 static ngx_int_t sync_session_call_store(sync_session_call_t *call);
 static void sync_session_call_invalid(sync_session_call_t *call,
     const char *wrong);
@@ -90,13 +91,16 @@ static const char  sync_session_call_script[] =
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) return 1";
 
 
-static sync_main_settings_t  *sync_session_call_main;
+static sync_main_settings_t   *sync_session_call_main;
+static sync_session_again_pt   sync_session_call_again;
 
 
 void
-sync_session_call_init_worker(sync_main_settings_t *main)
+sync_session_call_init_worker(sync_main_settings_t *main,
+    sync_session_again_pt again)
 {
     sync_session_call_main = main;
+    sync_session_call_again = again;
 }
 
 
@@ -325,6 +329,7 @@ sync_session_call_got(redisReply *reply, sync_redis_error_e error,
     }
 
     if (call->cut) {
+        sync_session_call_lost(call);
         sync_session_call_done(call, SYNC_BUSY);
     }
 }
@@ -367,6 +372,7 @@ sync_session_call_is(sync_session_call_t *call, redisReply *reply)
     ngx_int_t  rc;
 
     if (call->failed) {
+        sync_session_call_lost(call);
         sync_session_call_done(call, SYNC_BUSY);
         return;
     }
@@ -400,11 +406,26 @@ sync_session_call_is(sync_session_call_t *call, redisReply *reply)
         rc = SYNC_BUSY;
     }
 
+    if (rc == SYNC_BUSY || rc == SYNC_ERROR) {
+        sync_session_call_lost(call);
+    }
+
     if (rc == SYNC_OK && call->slide && call->found) {
         sync_session_call_users(call, "EXPIRE", &call->data.user);
     }
 
     sync_session_call_done(call, rc);
+}
+
+
+/* What the zone was to know it does not: it is read later. */
+
+static void
+sync_session_call_lost(sync_session_call_t *call)
+{
+    if (call->op == NULL) {
+        sync_session_call_again(call->conf);
+    }
 }
 
 
@@ -469,7 +490,7 @@ sync_session_call_invalid(sync_session_call_t *call, const char *wrong)
 }
 
 
-void
+ngx_int_t
 sync_session_call_fetch(sync_session_conf_t *conf, sync_str_t *token,
     uint32_t stamp, ngx_uint_t slide)
 {
@@ -478,14 +499,14 @@ sync_session_call_fetch(sync_session_conf_t *conf, sync_str_t *token,
     call = sync_session_call_create(conf, NULL, token);
 
     if (call == NULL) {
-        return;
+        return SYNC_ERROR;
     }
 
     call->stamp = stamp;
     call->slide = slide;
     call->answer = sync_session_call_is;
 
-    (void) sync_session_call_start(call, sync_session_call_get(call));
+    return sync_session_call_start(call, sync_session_call_get(call));
 }
 
 

@@ -14,14 +14,20 @@
 /* What is said to Redis about a session. */
 
 
+/* Something of these sessions could not be read: all are to be, later. */
+typedef void (*sync_session_again_pt)(sync_session_conf_t *conf);
+
+
 /* Once in a worker. */
-void sync_session_call_init_worker(sync_main_settings_t *main);
+void sync_session_call_init_worker(sync_main_settings_t *main,
+    sync_session_again_pt again);
 
 /*
  * Reads a session for the zone, and puts off its end if slide is set.  What
- * is read counts if nothing has changed since the stamp was taken.
+ * is read counts if nothing has changed since the stamp was taken.  Returns
+ * SYNC_AGAIN if it was asked for.
  */
-void sync_session_call_fetch(sync_session_conf_t *conf, sync_str_t *token,
+ngx_int_t sync_session_call_fetch(sync_session_conf_t *conf, sync_str_t *token,
     uint32_t stamp, ngx_uint_t slide);
 
 /* As in sync_session_op.h: SYNC_AGAIN, or what was wrong at once. */

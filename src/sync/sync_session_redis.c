@@ -15,6 +15,7 @@
 
 #define SYNC_SESSION_BATCH   512        /* sessions read again at a time */
 #define SYNC_SESSION_PACE    20         /* ms between two of them */
+#define SYNC_SESSION_RETRY   500        /* ms, where it failed */
 #define SYNC_SESSION_PAGE    65536      /* bytes of tokens */
 
 
@@ -39,6 +40,7 @@ typedef struct {
 
 
 static void sync_session_redis_changed(sync_str_t *key, void *data);
+static void sync_session_redis_later(sync_session_conf_t *conf);
 static void sync_session_redis_sweep(ngx_event_t *ev);
 static ngx_uint_t sync_session_redis_trusted(void);
 static void sync_session_redis_used(sync_settings_t *s, sync_str_t *token);
@@ -70,7 +72,7 @@ sync_session_redis_init_worker(sync_main_settings_t *main)
 
     sync_timer_init(&w->timer, sync_session_redis_sweep, 1);
 
-    sync_session_call_init_worker(main);
+    sync_session_call_init_worker(main, sync_session_redis_later);
 
     sync_session_remote = &sync_session_redis_remote;
 
@@ -165,8 +167,34 @@ sync_session_redis_changed(sync_str_t *key, void *data)
 
     stamp = sync_session_store_outdated(sync_session_redis.main->zone,
                                         sw->conf->realm, &token);
-    if (stamp) {
-        sync_session_call_fetch(sw->conf, &token, stamp, 0);
+    if (stamp
+        && sync_session_call_fetch(sw->conf, &token, stamp, 0) != SYNC_AGAIN)
+    {
+        sync_session_redis_later(sw->conf);
+    }
+}
+
+
+/* What could not be read now is read when it can, and all the rest with it. */
+
+static void
+sync_session_redis_later(sync_session_conf_t *conf)
+{
+    ngx_uint_t                     i;
+    sync_session_remote_worker_t  *w;
+
+    w = &sync_session_redis;
+
+    for (i = 0; i < w->nsweeps; i++) {
+
+        if (w->sweeps[i].conf->realm == conf->realm) {
+            w->sweeps[i].bucket = 0;
+            w->sweeps[i].active = 1;
+        }
+    }
+
+    if (!w->timer.timer_set) {
+        ngx_add_timer(&w->timer, SYNC_SESSION_RETRY);
     }
 }
 
@@ -208,8 +236,14 @@ sync_session_redis_sweep(ngx_event_t *ev)
 
                 stamp = sync_session_store_outdated(z, sw->conf->realm,
                                                     &token);
-                if (stamp) {
-                    sync_session_call_fetch(sw->conf, &token, stamp, 0);
+                if (stamp
+                    && sync_session_call_fetch(sw->conf, &token, stamp, 0)
+                       != SYNC_AGAIN)
+                {
+                    /* from the beginning */
+
+                    sync_session_redis_later(sw->conf);
+                    return;
                 }
             }
 
@@ -248,8 +282,8 @@ sync_session_redis_ended(uint32_t realm, const u_char *id)
         stamp = token.len ? sync_session_store_outdated(z, realm, &token) : 0;
 
         if (stamp) {
-            sync_session_call_fetch(sync_session_redis.sweeps[i].conf,
-                                    &token, stamp, 0);
+            (void) sync_session_call_fetch(sync_session_redis.sweeps[i].conf,
+                                           &token, stamp, 0);
         }
 
         return;
@@ -278,6 +312,6 @@ sync_session_redis_wanted(sync_settings_t *s, sync_str_t *token)
     stamp = sync_session_store_stamp(s->main->zone, s->session->realm, token);
 
     if (stamp) {
-        sync_session_call_fetch(s->session, token, stamp, 1);
+        (void) sync_session_call_fetch(s->session, token, stamp, 1);
     }
 }
