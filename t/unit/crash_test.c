@@ -900,21 +900,26 @@ static void
 resume(void)
 {
     u_char           buf[4096];
+    ngx_uint_t       i;
     sync_read_t      r;
     sync_resumed_t   resumed;
     sync_position_t  pos;
 
-    pos.lsn = member->room->log.top;
-    pos.nonce = member->room->log.nonce;
+    /* as often as it takes for some of the menders to die, too */
 
-    sync_room_resume(&worker, member, &pos, &resumed);
+    for (i = 0; i < 6; i++) {
+        pos.lsn = member->room->log.top;
+        pos.nonce = member->room->log.nonce;
 
-    r.buf = buf;
-    r.size = sizeof(buf);
-    r.cursor = 0;
-    r.epoch = resumed.epoch;
+        sync_room_resume(&worker, member, &pos, &resumed);
 
-    (void) sync_room_read(&worker, member, &r);
+        r.buf = buf;
+        r.size = sizeof(buf);
+        r.cursor = 0;
+        r.epoch = resumed.epoch;
+
+        (void) sync_room_read(&worker, member, &r);
+    }
 }
 
 
