@@ -140,9 +140,8 @@ ngx_int_t ngx_http_sync_origins_check(ngx_http_request_t *r,
     ngx_http_sync_origins_t *origins, ngx_str_t **origin);
 
 /*
- * The same for an HTTP call, which has to say where it comes from, in Origin
- * or else in Referer, unless its method is GET, HEAD or OPTIONS, or any
- * origin may call (luckystack-wire, 4.1).
+ * The same for an HTTP call, which may say where it comes from by Referer as
+ * well, where it has no Origin.
  */
 ngx_int_t ngx_http_sync_origins_check_call(ngx_http_request_t *r,
     ngx_http_sync_origins_t *origins, ngx_str_t **origin);

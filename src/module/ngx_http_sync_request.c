@@ -47,6 +47,7 @@ typedef struct {
     unsigned                  opened:1; /* as an event stream */
     unsigned                  ended:1;
     unsigned                  reading:1;    /* the session */
+    unsigned                  cookie:1; /* that the token came with */
 } ngx_http_sync_web_t;
 
 
@@ -134,7 +135,7 @@ ngx_http_sync_web(ngx_http_request_t *r, ngx_uint_t api)
     w->web.ops = &ngx_http_sync_web_ops;
     w->web.request = r;
 
-    rc = ngx_http_sync_origins_check(r, slcf->origins, &origin);
+    rc = ngx_http_sync_origins_check_call(r, slcf->origins, &origin);
 
     if (rc != NGX_OK) {
         sync_zone_count(slcf->settings.main->zone, SYNC_COUNT_REFUSED, 1);
@@ -375,15 +376,22 @@ static ngx_int_t
 ngx_http_sync_web_identify(ngx_http_sync_web_t *w)
 {
     ngx_int_t           rc;
+    sync_token_conf_t  *sources;
     sync_session_op_t  *op;
 
-    if (!sync_session_on(w->settings)
-        || sync_token_find(w->request, w->settings, &w->web.token)
-           == SYNC_DECLINED)
-    {
+    rc = SYNC_DECLINED;
+
+    if (sync_session_on(w->settings)) {
+        rc = sync_token_find(w->request, w->settings, &w->web.token);
+    }
+
+    if (rc == SYNC_DECLINED) {
         w->web.token.len = 0;
         return SYNC_DECLINED;
     }
+
+    sources = w->settings->tokens->elts;
+    w->cookie = (sources[rc].source == SYNC_TOKEN_COOKIE);
 
     op = &w->op;
 
@@ -425,7 +433,13 @@ ngx_http_sync_web_ask(ngx_http_sync_web_t *w, ngx_int_t rc)
         rc = ngx_http_sync_web_session(w);
     }
 
-    if (rc == SYNC_BUSY) {
+    if (rc == SYNC_OK && w->cookie
+        && ngx_http_sync_csrf_check(r, &w->web.session) != NGX_OK)
+    {
+        rc = ngx_http_sync_web_error(r, NGX_HTTP_FORBIDDEN,
+                                     "auth.csrfMismatch");
+
+    } else if (rc == SYNC_BUSY) {
         rc = ngx_http_sync_web_error(r, NGX_HTTP_SERVICE_UNAVAILABLE,
                                      "session.unavailable");
 
