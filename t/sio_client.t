@@ -17,7 +17,7 @@ use Test::Sync;
 
 my ($clients, $rooms, $messages) = (200, 20, 100);
 
-my $t = Test::Sync->new(timeout => 300)->plan(18);
+my $t = Test::Sync->new(timeout => 300)->plan(21);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -53,6 +53,7 @@ for my $transports ('polling,websocket', 'polling', 'websocket') {
 	is_deeply($r->{faults}, [], "$transports: nothing lost, doubled, reordered");
 	is($r->{connected}, $clients + $r->{breaks}, 'all connected');
 	cmp_ok($r->{breaks}, '>', $clients / 4, 'some left and came back');
+	cmp_ok($r->{killed}, '>', $clients / 16, 'some had their polls killed');
 	cmp_ok($r->{heard}, '>', $clients * $messages * 9 / 10, 'messages heard');
 	is($r->{upgraded}, $transports eq 'polling' ? 0 : $clients,
 		'transports at the end');

@@ -8,9 +8,10 @@
 // So many messages are published to each room, and while that goes on each
 // client asks half as often for an answer of its own.  The transports are joined
 // by commas.  A third of the clients leaves in the middle and comes back, some
-// by a connection that breaks, some by a disconnect of their own.  What a client
-// heard while it was connected must be all there was, in one order.
-// Prints {"connected", "heard", "acks", "upgraded", "breaks", "faults": [...]}.
+// as their connections are killed, with a poll that waits, some by a close or a
+// disconnect of their own.  What a client heard while it was connected must be
+// all there was, in one order.  Prints {"connected", "heard", "acks", "upgraded",
+// "breaks", "killed", "faults": [...]}.
 
 import { io } from 'socket.io-client';
 
@@ -19,7 +20,8 @@ const [clients, rooms, messages] = numbers.map(Number);
 
 const faults = [];
 const fault = (text) => faults.length < 20 && faults.push(text);
-const sum = { connected: 0, heard: 0, acks: 0, upgraded: 0, breaks: 0 };
+const sum = { connected: 0, heard: 0, acks: 0, upgraded: 0, breaks: 0,
+	killed: 0 };
 
 const within = (ms, promise, what) => Promise.race([ promise,
 	new Promise((_, reject) => setTimeout(
@@ -104,6 +106,26 @@ class Client {
 		sum.acks++;
 	}
 
+	killed() {
+		const gone = new Promise((resolve) =>
+			this.socket.once('disconnect', resolve));
+
+		const { transport } = this.socket.io.engine;
+
+		// with no goodbye: the server has a poll, or a socket, that breaks
+
+		if (transport.name === 'websocket') {
+			transport.ws.terminate();
+
+		} else {
+			transport.onError('killed');
+		}
+
+		sum.killed++;
+
+		return within(30000, gone, `client ${this.n} to notice`);
+	}
+
 	said(seq) {
 		if (this.last !== undefined && seq !== this.last + 1) {
 			fault(`client ${this.n}: heard ${seq} after ${this.last}`);
@@ -143,6 +165,11 @@ try {
 			for (const c of all.filter((c) => c.leaves)) {
 				c.leaving = true;
 				sum.breaks++;
+
+				if (c.n % 4 === 1) {
+					c.back = c.killed().then(() => c.ready());
+					continue;
+				}
 
 				if (c.n % 2) {
 					c.socket.io.engine.close();
