@@ -388,6 +388,10 @@ sync_request_init_web(sync_request_t *rq, sync_web_t *web,
 {
     ngx_memzero(rq, sizeof(sync_request_t));
 
+    sync_str_set(&rq->receiver, "");
+    sync_str_set(&rq->index, "");
+    sync_str_set(&rq->cb, "");
+
     rq->kind = kind;
     rq->web = web;
     rq->http = 1;

@@ -20,6 +20,7 @@ struct sync_manifest_s {
 
 static sync_route_t  sync_route_any = {
     .rate = SYNC_ROUTE_RATE_UNSET,
+    .throttle = { 0, 0, sync_string("") },
     .server = 1,
     .client = 1
 };

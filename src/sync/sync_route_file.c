@@ -365,6 +365,7 @@ sync_route_file_route(sync_route_file_t *f, sync_str_t *key, sync_json_t *v)
 
     rt->name = name;
     rt->rate = SYNC_ROUTE_RATE_UNSET;
+    sync_str_set(&rt->throttle.field, "");
     rt->server = 1;
 
     if (sync_route_file_object(f, sync_route_file_route_keys, rt, v,
