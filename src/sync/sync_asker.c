@@ -113,7 +113,10 @@ sync_asker_copy(sync_request_t *to, sync_request_t *from, sync_call_t *call)
     p = ngx_cpymem(p, from->route.full.data, from->route.full.len);
 
     to->cb.data = p;
-    ngx_memcpy(p, from->cb.data, from->cb.len);
+
+    if (from->cb.len) {
+        ngx_memcpy(p, from->cb.data, from->cb.len);
+    }
 
     to->data.len = 0;
     to->data.data = NULL;

@@ -85,7 +85,10 @@ sync_chunk_throttle(sync_stream_t *s, sync_route_t *route)
     t->every = route->throttle.every;
     t->chars = route->throttle.chars;
     t->len = route->throttle.field.len;
-    ngx_memcpy(t->field, route->throttle.field.data, t->len);
+
+    if (t->len) {
+        ngx_memcpy(t->field, route->throttle.field.data, t->len);
+    }
 }
 
 

@@ -54,8 +54,14 @@ sync_stage_create(sync_entry_t *e, sync_str_t *name, ngx_uint_t recoverable,
     ngx_memcpy(st->name.data, name->data, name->len);
 
     if (sync_extra_read(&st->extra, st->entry) != SYNC_OK) {
-        ngx_free(st);
-        return NULL;
+
+        /* the app cannot be asked: it is an error for all of them */
+
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "message for the client hook has no route");
+
+        sync_str_set(&st->extra.route, "");
+        st->lame = 1;
     }
 
     st->handler = handler;
@@ -177,7 +183,7 @@ sync_stage_go_on(sync_stage_t *st)
            && st->next < st->n
            && st->ncalls < SYNC_RECIPIENT_CALLS)
     {
-        rc = sync_recipient_ask(st);
+        rc = st->lame ? SYNC_ERROR : sync_recipient_ask(st);
 
         if (rc == SYNC_OK) {
             st->ncalls++;
@@ -188,7 +194,7 @@ sync_stage_go_on(sync_stage_t *st)
             continue;
         }
 
-        /* no memory for a call: who is not asked for is told so */
+        /* there can be no call: who is not asked for is told so */
 
         while (!st->gone && st->next < st->n) {
             i = st->next++;

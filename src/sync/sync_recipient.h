@@ -33,7 +33,7 @@
 
 /*
  * A stage for a message, which is copied, read from the room called name.
- * NULL if there is no memory, or if the message has no extra.
+ * NULL if there is no memory.
  */
 sync_stage_t *sync_stage_create(sync_entry_t *e, sync_str_t *name,
     ngx_uint_t recoverable, const sync_stage_handler_t *handler,

@@ -77,6 +77,7 @@ struct sync_stage_s {
     unsigned                     busy:16;   /* somebody is at work in it */
     unsigned                     gone:1;    /* free it then */
     unsigned                     alone:1;
+    unsigned                     lame:1;    /* of a message with no route */
     unsigned                     recoverable:1;
 };
 
