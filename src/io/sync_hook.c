@@ -153,7 +153,7 @@ sync_hook_start(sync_hook_args_t *args, sync_hook_t **hook)
     ngx_uint_t    max;
     sync_hook_t  *h;
 
-    max = ngx_min(SYNC_HOOKS_MAX, ngx_cycle->connection_n / 4 + 1);
+    max = ngx_min(SYNC_HOOKS_MAX, ngx_max(ngx_cycle->connection_n / 4, 1));
 
     if (sync_hook_nruns >= max && sync_hook_nwaits >= SYNC_HOOKS_QUEUE) {
         return SYNC_BUSY;
