@@ -92,6 +92,12 @@ static void prepare_over(void);
 static void tell(void);
 
 
+static sync_zone_t  z, worker;
+
+
+#include "crash_session.h"
+
+
 static crash_case_t  cases[] = {
     { "a claim", NULL, claim },
     { "a release", prepare_none, release },
@@ -117,6 +123,10 @@ static crash_case_t  cases[] = {
     { "a relay's passing on", prepare_relay, pass_on },
     { "a take", prepare_news, take },
     { "a hold", prepare_news, hold },
+    { "a new session", prepare_none, session_new },
+    { "a session of another user", prepare_session, session_other },
+    { "a session that is no more", prepare_session, session_end },
+    { "sessions that have ended", prepare_session, session_expire },
     { "a removed record", prepare_rooms, remove_record },
     { "an expiry", prepare_none, expire },
     { "a reaping", prepare_dead, reap },
@@ -131,7 +141,6 @@ static crash_case_t  cases[] = {
 };
 
 
-static sync_zone_t     z, worker;
 static u_char         *shadow, *crashed;
 static sync_record_t  *mine, *other;
 static sync_member_t  *member;

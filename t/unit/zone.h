@@ -13,6 +13,8 @@
 #include "unit.h"
 #include "ngx_stub.h"
 #include <sync_slot.h>
+#include <sync_session_store.h>
+#include <sync_sid.h>
 #include <sync_room.h>
 #include <sync_rate.h>
 
@@ -89,7 +91,7 @@ zone_create(sync_zone_t *z, size_t size)
     free(copy);
 
     ngx_memzero(z, sizeof(sync_zone_t));
-    z->mend = sync_room_mend;
+    z->mend = sync_sid_mend;
 
     if (sync_zone_init(z, zone_shm, NULL) != SYNC_OK) {
         zone_bail("sync_zone_init() failed");
@@ -129,10 +131,16 @@ zone_destroy(void)
 unit_unused static const char *
 zone_check(sync_zone_t *z, size_t *lost)
 {
+    size_t       used;
     const char  *text;
 
     sync_zone_lock(z);
     text = sync_room_check(z, lost);
+
+    if (text == NULL && z->sh->nsessions) {
+        text = sync_session_store_check(z, &used);
+        *lost -= used;
+    }
 
     if (text == NULL && sync_rate_check_locked(z) != SYNC_OK) {
         text = "a rate is wrong";
