@@ -1,0 +1,490 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#ifndef _CRASH_H_INCLUDED_
+#define _CRASH_H_INCLUDED_
+
+
+/*
+ * Operations on the zone in which crash_test.c has workers die, and what is
+ * prepared for each of them.
+ */
+
+
+static void
+join(const char *name, ngx_uint_t history, sync_record_t *rec)
+{
+    sync_joined_t  j;
+
+    if (sync_room_join(&worker, zone_name(name), zone_rule(history), rec, 5,
+                       &j)
+        == SYNC_OK)
+    {
+        member = j.member;
+    }
+}
+
+
+static void
+prepare_none(void)
+{
+    zone_worker(&worker, &z, 3);
+}
+
+
+static void
+prepare_record(void)
+{
+    prepare_none();
+    mine = zone_client(&worker, "mine");
+}
+
+
+static void
+prepare_join(void)
+{
+    prepare_record();
+    join("chat:3", 0, mine);
+}
+
+
+static void
+prepare_member(void)
+{
+    prepare_record();
+    join("chat:2", 0, mine);
+}
+
+
+static void
+prepare_two(void)
+{
+    prepare_record();
+    join("chat:1", 0, mine);
+    publish();
+}
+
+
+/* another zone is there */
+
+static void
+prepare_bridge(void)
+{
+    static sync_relay_hub_t  hub;
+
+    prepare_two();
+
+    hub.places[0].zone = worker.sh->id;
+    hub.places[1].zone = 1;
+    worker.hub = &hub;
+    worker.place = 0;
+}
+
+
+static void
+prepare_relay(void)
+{
+    prepare_bridge();
+    publish();
+    announce();
+    publish();
+}
+
+
+static void
+prepare_history(void)
+{
+    prepare_record();
+    join("chat:1", 4, mine);
+    publish();
+    publish();
+    publish();
+    join("chat:4", 3, mine);
+}
+
+
+static void
+prepare_pattern(void)
+{
+    prepare_record();
+    join("chat:1", 0, mine);
+    join("ch*", 0, mine);
+    join("c*", 0, mine);
+    join("*", 0, mine);
+}
+
+
+static void
+prepare_rooms(void)
+{
+    prepare_pattern();
+    join("his:1", 3, mine);
+    join("chat:5", 3, mine);
+    join("chat:6", 0, mine);
+    publish();
+}
+
+
+static void
+prepare_news(void)
+{
+    prepare_pattern();
+    publish();
+    publish();
+}
+
+
+static void
+prepare_dead(void)
+{
+    sync_zone_t  w;
+
+    prepare_rooms();
+    prepare_answers();
+
+    w = worker;
+    prepare_two();
+    sync_worker_bury_locked(&w, w.self);
+}
+
+
+static void
+claim(void)
+{
+    zone_worker(&worker, &z, 3);
+}
+
+
+static void
+release(void)
+{
+    sync_worker_release(&worker);
+}
+
+
+static void
+add_record(void)
+{
+    mine = zone_client(&worker, "mine");
+}
+
+
+static void
+join_first(void)
+{
+    join("chat:7*", 0, mine);
+}
+
+
+static void
+join_second(void)
+{
+    join("chat:1", 0, mine);
+}
+
+
+static void
+join_idle(void)
+{
+    join("old:2", 3, mine);
+}
+
+
+static void
+leave(void)
+{
+    sync_room_leave(&worker, member);
+}
+
+
+static void
+publish(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"event\",{\"x\":1}]");
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL,
+                             zone_rule(0), &m, &p);
+}
+
+
+static void
+hit(void)
+{
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    limit.n = 2;
+    limit.window = 1000;
+
+    (void) sync_rate_hit(&worker, 1, &limit, 5000, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 5001, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 5002, &left);
+}
+
+
+/* All entries are one set, and in use. */
+
+static void
+prepare_hits(void)
+{
+    uint64_t           key;
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    zone_worker(&worker, &z, 3);
+
+    worker.sh->rate_mask = 0;
+    limit.n = 1;
+    limit.window = 1000;
+
+    for (key = 10; key < 10 + SYNC_RATE_SET; key++) {
+        (void) sync_rate_hit(&worker, key, &limit, 4990, &left);
+    }
+}
+
+
+static void
+prepare_over(void)
+{
+    ngx_msec_t         left;
+    sync_rate_limit_t  limit;
+
+    zone_worker(&worker, &z, 3);
+
+    limit.n = 1;
+    limit.window = 100;
+
+    (void) sync_rate_hit(&worker, 1, &limit, 100, &left);
+    (void) sync_rate_hit(&worker, 1, &limit, 101, &left);
+}
+
+
+static void
+tell(void)
+{
+    ngx_msec_t  left;
+
+    (void) sync_rate_tell(&worker, 1, 102, &left);
+    sync_rate_told(&worker, 1, 103, 7);
+    hit();
+    (void) sync_rate_tell(&worker, 1, 5100, &left);
+}
+
+
+static void
+publish_large(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    static char  text[1000];
+
+    ngx_memset(text, 'x', 999);
+
+    zone_message(&m, text);
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL,
+                             zone_rule(0), &m, &p);
+}
+
+
+static void
+publish_new(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"event\",{\"x\":1}]");
+    (void) sync_room_publish(&worker, zone_name("new:1"), NULL,
+                             zone_rule(5), &m, &p);
+}
+
+
+static void
+take(void)
+{
+    u_char       buf[4096];
+    sync_take_t  t;
+
+    do {
+        t.buf = buf;
+        t.size = sizeof(buf);
+
+    } while (sync_room_take(&worker, &t) == SYNC_OK);
+}
+
+
+static void
+publish_id(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "[\"e\",1]");
+    m.id = 1001;
+    (void) sync_room_publish(&worker, zone_name("his:1"), NULL, zone_rule(3),
+                             &m, &p);
+}
+
+
+/* the table is full, and is to be made anew */
+
+static void
+prepare_ids(void)
+{
+    ngx_uint_t        i;
+    sync_message_t    m;
+    sync_published_t  p;
+
+    prepare_history();
+
+    for (i = 0; i < 16; i++) {
+        zone_message(&m, "[\"e\",1]");
+        m.id = 1 + i;
+        (void) sync_room_publish(&worker, zone_name("his:1"), NULL,
+                                 zone_rule(3), &m, &p);
+    }
+}
+
+
+static void
+resume(void)
+{
+    u_char           buf[4096];
+    ngx_uint_t       i;
+    sync_read_t      r;
+    sync_resumed_t   resumed;
+    sync_position_t  pos;
+
+    /* as often as it takes for some of the menders to die, too */
+
+    for (i = 0; i < 6; i++) {
+        pos.lsn = member->room->log.top;
+        pos.nonce = member->room->log.nonce;
+
+        sync_room_resume(&worker, member, &pos, &resumed);
+
+        r.buf = buf;
+        r.size = sizeof(buf);
+        r.cursor = 0;
+        r.epoch = resumed.epoch;
+
+        (void) sync_room_read(&worker, member, &r);
+    }
+}
+
+
+static void
+remove_record(void)
+{
+    sync_registry_remove(&worker, mine);
+}
+
+
+static void
+expire(void)
+{
+    sync_room_expire(&worker);
+}
+
+
+static void
+pass_on(void)
+{
+    sync_relay_passed(&worker, worker.sh->relay->log.top - 1);
+}
+
+
+static void
+announce(void)
+{
+    sync_message_t    m;
+    sync_published_t  p;
+
+    zone_message(&m, "{\"op\":\"x\"}");
+    (void) sync_room_announce(&worker, &m, &p);
+}
+
+
+static void
+reap(void)
+{
+    (void) sync_worker_reap(&worker);
+}
+
+
+static void
+hold(void)
+{
+    sync_room_hold(&worker, member->interest, 1);
+    sync_room_hold(&worker, member->interest, 0);
+}
+
+
+static void
+begin_ack(void)
+{
+    ngx_uint_t  full;
+
+    static u_char  random[SYNC_ACK_RANDOM] = { 1, 2, 3, 4, 5 };
+
+    ack = sync_ack_begin(&worker, random, 4096, &full);
+}
+
+
+static void
+prepare_ack(void)
+{
+    prepare_none();
+    begin_ack();
+}
+
+
+static void
+put_answer(void)
+{
+    sync_wake_set_t  wake;
+
+    static u_char  id[SYNC_ID_LEN];
+
+    wake.n = 0;
+    (void) sync_ack_put(&worker, ack->number, id, (u_char *) "[1,2]", 5,
+                        &wake);
+}
+
+
+static void
+prepare_answers(void)
+{
+    prepare_ack();
+    put_answer();
+    put_answer();
+}
+
+
+static void
+take_answers(void)
+{
+    sync_answer_t  *answer;
+
+    answer = NULL;
+
+    do {
+        answer = sync_ack_next(&worker, ack, answer);
+
+    } while (answer);
+}
+
+
+static void
+end_ack(void)
+{
+    sync_ack_end(&worker, ack);
+}
+
+
+#endif /* _CRASH_H_INCLUDED_ */
