@@ -16,7 +16,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(34);
+my $a = Test::Sync->new->plan(36);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 1);
 
@@ -41,6 +41,7 @@ http {
         listen 127.0.0.1:%%PORT_0%%;
 
         location /ws       { sync websocket; }
+        location /sse      { sync sse; }
         location /control/ { sync control; }
         location /status   { sync status; }
     }
@@ -101,6 +102,14 @@ ok(linked($c), 'a third host');
 my ($wc, $jc) = member($c, 'doc:1', $at);
 ok($jc->{recovered}, 'recovered on it');
 is_deeply([ map { $_->[1] } @{heard($wc, 5)} ], [ 121 .. 125 ], 'all of it');
+
+# the same as an event stream
+
+my $es = $c->sse('/sse?channels=doc:1', last_event_id => $at);
+my $first = $es->recv_json;
+ok($first->{recovery}{'doc:1'}{recovered}, 'an event stream, too');
+is_deeply([ map { $es->recv_json->{data} } 1 .. 5 ], [ 121 .. 125 ],
+	'all of it');
 
 # the same id, the same answer, wherever it is sent to
 

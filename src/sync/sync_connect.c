@@ -11,6 +11,7 @@
 #include <sync_connect.h>
 #include <sync_gate.h>
 #include <sync_call.h>
+#include <sync_cluster.h>
 #include <sync_event_id.h>
 #include <sync_fanout.h>
 #include <sync_greeting.h>
@@ -58,6 +59,8 @@ typedef struct {
     sync_str_t             *denied;
     ngx_uint_t              ndenied;
     ngx_uint_t              ngranted;   /* they stand first in channels */
+    ngx_uint_t              nlinked;    /* of those, whose log was waited for */
+    sync_cluster_wait_t    *wait;
     sync_event_id_t         event_id;
 
     unsigned                sse:1;
@@ -85,6 +88,7 @@ static ngx_int_t sync_connect_ask(sync_connect_t *cn,
 static void sync_connect_answered(sync_call_t *call,
     sync_call_result_e result);
 static ngx_int_t sync_connect_go_on(sync_connect_t *cn);
+static void sync_connect_linked(void *data);
 static void sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted);
 static ngx_int_t sync_connect_refuse(sync_connect_t *cn, sync_str_t *code,
     ngx_uint_t status);
@@ -194,6 +198,10 @@ sync_connect_cleanup(void *data)
 
     if (cn->reading) {
         sync_session_cancel(&cn->op);
+    }
+
+    if (cn->wait) {
+        sync_cluster_wait_cancel(cn->wait);
     }
 
     if (cn->record) {
@@ -590,7 +598,7 @@ sync_connect_resume(sync_connect_t *cn, ngx_int_t rc)
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
-    if (rc == NGX_DONE && (cn->call || cn->reading)) {
+    if (rc == NGX_DONE && (cn->call || cn->reading || cn->wait)) {
 
         /* waits for the next answer */
 
@@ -688,6 +696,19 @@ sync_connect_go_on(sync_connect_t *cn)
         return sync_connect_refuse(cn, &code, NGX_HTTP_FORBIDDEN);
     }
 
+    /* logs are to be what they are elsewhere before the client hears them */
+
+    while (cn->nlinked < cn->ngranted) {
+
+        if (sync_cluster_wait(&cn->channels[cn->nlinked++],
+                              sync_connect_linked, cn, &cn->wait)
+            == SYNC_AGAIN)
+        {
+            sync_connect_wait(cn);
+            return NGX_DONE;
+        }
+    }
+
     if (cn->sse) {
         return sync_sse_client_handshake(cn->request, &s->client,
                                          sync_connect_opened);
@@ -696,6 +717,17 @@ sync_connect_go_on(sync_connect_t *cn)
     return sync_ws_client_handshake(cn->request, &s->client,
                                     &sync_connect_protocol,
                                     sync_connect_opened);
+}
+
+
+static void
+sync_connect_linked(void *data)
+{
+    sync_connect_t *cn = data;
+
+    cn->wait = NULL;
+
+    sync_connect_resume(cn, sync_connect_go_on(cn));
 }
 
 
