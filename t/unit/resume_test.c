@@ -30,10 +30,14 @@ typedef struct {
 static void test_resume(void);
 static void test_ids(void);
 static void test_expired(void);
+static ngx_uint_t change(sync_joined_t *j, ngx_uint_t life);
+static ngx_uint_t resume(sync_joined_t *j, uint64_t lsn);
 
 static sync_zone_t  z;
 static given_t      given[RESUME_MAX];
 static ngx_uint_t   ngiven;
+static ngx_uint_t   good, replayed;
+static u_char       buf[65536] __attribute__((aligned(SYNC_ENTRY_ALIGN)));
 
 
 int
@@ -90,27 +94,14 @@ right(sync_log_t *log, given_t *g, ngx_uint_t life)
 static void
 test_resume(void)
 {
-    u_char            *buf;
-    ngx_int_t          rc;
-    ngx_uint_t         i, life, wrong, good, replayed;
-    uint64_t           last;
-    sync_log_t        *log;
-    sync_read_t        r;
-    sync_joined_t      j;
-    sync_entry_t      *e;
-    sync_record_t     *rec;
-    sync_message_t     m;
-    sync_resumed_t     resumed;
-    sync_position_t    pos;
-    sync_published_t   p;
+    ngx_uint_t      i, life, wrong;
+    sync_log_t     *log;
+    sync_joined_t   j;
+    sync_record_t  *rec;
 
     zone_create(&z, 1024 * 1024);
     (void) sync_worker_claim(&z, 0);
     rec = zone_client(&z, "user");
-    buf = malloc(65536);
-    if (buf == NULL) {
-        zone_bail("no memory");
-    }
 
     wrong = 0;
     good = 0;
@@ -129,15 +120,9 @@ test_resume(void)
             give(0, j.nonce, life);
         }
 
-        switch (zone_random(20)) {
-
-        case 0:
+        if (zone_random(400) == 0) {
 
             /* another life: the room goes, and comes again */
-
-            if (zone_random(20)) {
-                break;
-            }
 
             sync_room_leave(&z, j.member);
             ngx_current_msec += 61 * 1000;
@@ -145,86 +130,129 @@ test_resume(void)
             sync_room_expire(&z);
             log = NULL;
             continue;
-
-        case 1:
-            sync_log_trim_locked(&z, log, log->oldest + zone_random(5));
-            break;
-
-        case 2:
-            if (zone_random(10) == 0) {
-                sync_log_reset_locked(&z, log);
-            }
-
-            break;
-
-        default:
-            zone_message(&m, "[\"e\",1]");
-            m.lsn = zone_random(4) ? 0 : log->top + 1 + zone_random(9);
-
-            rc = sync_room_publish(&z, zone_name("doc"), NULL,
-                                   zone_rule(RESUME_HISTORY), &m, &p);
-            wrong += (rc != SYNC_OK || !p.history || ngiven == RESUME_MAX - 1);
-            give(p.lsn, p.nonce, life);
-
-            /* all is read at once: the history is what is kept */
-
-            r.buf = buf;
-            r.size = 65536;
-            r.cursor = p.lsn - 1;
-            r.epoch = log->epoch;
-            (void) sync_room_read(&z, j.member, &r);
-            j.interest->cursor = log->top;
-            j.interest->epoch = log->epoch;
         }
+
+        wrong += change(&j, life);
 
         wrong += !right(log, &given[zone_random(ngiven)], life);
         wrong += !right(log, &given[ngiven - 1 - zone_random(
                                     ngx_min(ngiven, 40))], life);
 
-        /* a resume that is good reads all there is, in order */
-
-        pos.lsn = given[ngiven - 1 - zone_random(ngx_min(ngiven, 30))].lsn;
-        wrong += 0;
-
-        for (rc = ngiven - 1; rc >= 0 && given[rc].lsn != pos.lsn; rc--) {
-            /* void */
-        }
-
-        pos.nonce = given[rc].nonce;
-        sync_room_resume(&z, j.member, &pos, &resumed);
-
-        if (resumed.reason != SYNC_RESUME_OK) {
-            continue;
-        }
-
-        good++;
-        r.buf = buf;
-        r.size = 65536;
-        r.cursor = pos.lsn;
-        r.epoch = resumed.epoch;
-
-        wrong += (sync_room_read(&z, j.member, &r) != SYNC_OK || r.lost
-                  || !r.done || j.member->start != log->top);
-
-        last = pos.nonce;
-
-        for (e = (sync_entry_t *) buf; (u_char *) e < buf + r.len;
-             e = sync_entry_next(e))
-        {
-            wrong += (e->prev != last);
-            last = e->nonce;
-            replayed++;
-        }
-
-        wrong += (last != log->nonce);
+        wrong += resume(&j, given[ngiven - 1 - zone_random(
+                                  ngx_min(ngiven, 30))].lsn);
     }
 
     is_int(wrong, 0, "positions are good where nothing is missing");
     ok(good > 1000 && replayed > 1000, "many were");
     ok(life > 3, "in several lives of the room");
 
-    free(buf);
     zone_destroy();
+}
+
+
+/* Something happens to the log; returns how much of it is wrong. */
+
+static ngx_uint_t
+change(sync_joined_t *j, ngx_uint_t life)
+{
+    ngx_int_t          rc;
+    sync_log_t        *log;
+    sync_read_t        r;
+    sync_message_t     m;
+    sync_published_t   p;
+
+    log = &j->member->room->log;
+
+    switch (zone_random(20)) {
+
+    case 0:
+        sync_log_trim_locked(&z, log, log->oldest + zone_random(5));
+        return 0;
+
+    case 1:
+        if (zone_random(10) == 0) {
+            sync_log_reset_locked(&z, log);
+        }
+
+        return 0;
+
+    default:
+        break;
+    }
+
+    zone_message(&m, "[\"e\",1]");
+    m.lsn = zone_random(4) ? 0 : log->top + 1 + zone_random(9);
+
+    rc = sync_room_publish(&z, zone_name("doc"), NULL,
+                           zone_rule(RESUME_HISTORY), &m, &p);
+
+    give(p.lsn, p.nonce, life);
+
+    /* all is read at once: the history is what is kept */
+
+    r.buf = buf;
+    r.size = sizeof(buf);
+    r.cursor = p.lsn - 1;
+    r.epoch = log->epoch;
+    (void) sync_room_read(&z, j->member, &r);
+    j->interest->cursor = log->top;
+    j->interest->epoch = log->epoch;
+
+    return rc != SYNC_OK || !p.history || ngiven == RESUME_MAX;
+}
+
+
+/*
+ * A resume that is good reads all there is, in order.  From the latest
+ * position with this LSN; returns how much of it is wrong.
+ */
+
+static ngx_uint_t
+resume(sync_joined_t *j, uint64_t lsn)
+{
+    uint32_t          last;
+    ngx_uint_t        i, wrong;
+    sync_log_t       *log;
+    sync_read_t       r;
+    sync_entry_t     *e;
+    sync_resumed_t    resumed;
+    sync_position_t   pos;
+
+    log = &j->member->room->log;
+
+    for (i = ngiven - 1; given[i].lsn != lsn; i--) {
+        /* void */
+    }
+
+    pos.lsn = lsn;
+    pos.nonce = given[i].nonce;
+
+    sync_room_resume(&z, j->member, &pos, &resumed);
+
+    if (resumed.reason != SYNC_RESUME_OK) {
+        return 0;
+    }
+
+    good++;
+    r.buf = buf;
+    r.size = sizeof(buf);
+    r.cursor = lsn;
+    r.epoch = resumed.epoch;
+
+    wrong = (sync_room_read(&z, j->member, &r) != SYNC_OK || r.lost
+             || !r.done || j->member->start != log->top);
+
+    last = pos.nonce;
+
+    for (e = (sync_entry_t *) buf; (u_char *) e < buf + r.len;
+         e = sync_entry_next(e))
+    {
+        wrong += (e->prev != last);
+        last = e->nonce;
+        replayed++;
+    }
+
+    return wrong + (last != log->nonce);
 }
 
 
