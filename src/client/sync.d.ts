@@ -102,6 +102,28 @@ export interface SyncRequest<N extends string = string,
     volatile?: boolean;
 }
 
+export interface ApiRequest {
+    /* "<service>/<name>" */
+    name: string;
+    version?: string;
+    data?: Record<string, unknown>;
+
+    signal?: AbortSignal;
+
+    /* ms from sending to the answer */
+    timeout?: number;
+
+    /* What the handler streams. */
+    onStream?: (chunk: any) => void;
+
+    offlineDropPolicy?: OfflineDropPolicy;
+    volatile?: boolean;
+}
+
+/* The handler's object. */
+export type ApiAnswer<R = Json> =
+    (R & { status: "success"; httpStatus: number }) | SyncError;
+
 export interface SyncEvent<K = string> {
     status: "success" | "stream";
     serverOutput: Part<K, "serverOutput">;
@@ -205,6 +227,8 @@ export declare class SyncClient {
         request: SyncRequest<N, V>)
         : Promise<SyncAnswer<Part<Key<N, V>, "serverOutput">>>;
 
+    apiRequest<R = Json>(request: ApiRequest): Promise<ApiAnswer<R>>;
+
     upsertSyncEventCallback<N extends string, V extends string = "v1">(
         subscription: SyncSubscription<N, V, SyncEvent<Key<N, V>>>)
         : Unsubscribe;
@@ -233,6 +257,7 @@ export declare const joinRoom: SyncClient["joinRoom"];
 export declare const leaveRoom: SyncClient["leaveRoom"];
 export declare const getJoinedRooms: SyncClient["getJoinedRooms"];
 export declare const syncRequest: SyncClient["syncRequest"];
+export declare const apiRequest: SyncClient["apiRequest"];
 export declare const upsertSyncEventCallback:
     SyncClient["upsertSyncEventCallback"];
 export declare const upsertSyncEventStreamCallback:

@@ -52,8 +52,9 @@ const STABLE = 5000;            /* ms */
 /* A volatile request is dropped while more than this waits to be sent. */
 const VOLATILE_BUFFER = 65536;  /* bytes */
 
-const REPLY =
-    /^(sync|sync-progress|joinRoom|leaveRoom|getJoinedRooms)-(\d+)$/;
+const REPLY = new RegExp(
+    "^(sync|sync-progress|apiResponse|apiStream|joinRoom|leaveRoom"
+    + "|getJoinedRooms)-(\\d+)$");
 
 const STREAM_ENVELOPE = new Set([
     "status", "fullName", "cb", "errorCode", "errorParams", "httpStatus",
@@ -87,6 +88,7 @@ export const joinRoom = (group, options) =>
 export const leaveRoom = (group) => getClient().leaveRoom(group);
 export const getJoinedRooms = () => getClient().getJoinedRooms();
 export const syncRequest = (request) => getClient().syncRequest(request);
+export const apiRequest = (request) => getClient().apiRequest(request);
 export const upsertSyncEventCallback = (...args) =>
     getClient().upsertSyncEventCallback(...args);
 export const upsertSyncEventStreamCallback = (...args) =>
@@ -296,6 +298,31 @@ export class SyncClient {
     }
 
     /*
+     * Calls the app.  Resolves to {status: "success", ...}, or to {status:
+     * "error", errorCode, ...}; like syncRequest() in all else.
+     */
+    async apiRequest({
+        name, version, data = {}, signal, timeout, onStream,
+        offlineDropPolicy, volatile = false
+    }) {
+        const request = { name: "api/" + routeOf(name, version), data };
+
+        JSON.stringify(request);
+
+        if (offlineDropPolicy !== undefined) {
+            checkPolicy(offlineDropPolicy);
+        }
+
+        return this.#request(
+            { signal, volatile, offlineDropPolicy },
+            (settled) => {
+                const call = { timeout, signal, onStream };
+
+                this.#call("apiRequest", request, call).then(settled);
+            });
+    }
+
+    /*
      * Sets the callback of a route, in the place of an earlier one, and
      * returns what removes it.  It is called with {serverOutput,
      * clientOutput, message, status: "success"}, and with {stream, status:
@@ -464,7 +491,8 @@ export class SyncClient {
         this.#calls.clear();
 
         for (const call of calls) {
-            call.done(failure("sync.disconnected"));
+            call.done(failure(call.event === "apiRequest"
+                              ? "api.disconnected" : "sync.disconnected"));
         }
     }
 
@@ -804,7 +832,11 @@ export class SyncClient {
         call.cancelled = true;
         call.onStream = undefined;
 
-        if (call.event !== "sync") {
+        if (call.event === "apiRequest") {
+            this.#calls.delete(index);
+            this.#send("apiCancel", { responseIndex: index });
+
+        } else if (call.event !== "sync") {
             this.#calls.delete(index);
 
         } else if (call.cancelId !== null) {
@@ -910,7 +942,12 @@ export class SyncClient {
             return;
         }
 
-        if (event === "sync-progress") {
+        if (event === "apiStream") {
+            if (call.onStream !== undefined) {
+                notify([call.onStream], data);
+            }
+
+        } else if (event === "sync-progress") {
             if (isObject(data) && typeof data.__cancelId === "string") {
                 call.cancelId = data.__cancelId;
 
@@ -922,7 +959,10 @@ export class SyncClient {
                 notify([call.onStream], data);
             }
 
-        } else if (event === call.event) {
+        } else if (event === call.event
+                   || (event === "apiResponse"
+                       && call.event === "apiRequest"))
+        {
             const answer = { status: "success", ...data };
 
             this.#calls.delete(index);
@@ -1378,7 +1418,7 @@ function routeOf(name, version = "v1") {
 
 
 function bareRoute(name) {
-    return name.replace(/^\/+|\/+$/g, "").replace(/^sync\//, "");
+    return name.replace(/^\/+|\/+$/g, "").replace(/^(?:sync|api)\//, "");
 }
 
 

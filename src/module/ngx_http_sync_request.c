@@ -375,23 +375,25 @@ ngx_http_sync_web_body_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_sync_web_identify(ngx_http_sync_web_t *w)
 {
-    ngx_int_t           rc;
-    sync_token_conf_t  *sources;
+    ngx_int_t           rc, place;
     sync_session_op_t  *op;
+    sync_token_conf_t  *sources;
 
-    rc = SYNC_DECLINED;
+    place = SYNC_DECLINED;
 
     if (sync_session_on(w->settings)) {
-        rc = sync_token_find(w->request, w->settings, &w->web.token);
+        place = sync_token_find(w->request, w->settings, &w->web.token);
     }
 
-    if (rc == SYNC_DECLINED) {
+    if (place == SYNC_DECLINED) {
         w->web.token.len = 0;
         return SYNC_DECLINED;
     }
 
-    sources = w->settings->tokens->elts;
-    w->cookie = (sources[rc].source == SYNC_TOKEN_COOKIE);
+    if (w->settings->tokens) {
+        sources = w->settings->tokens->elts;
+        w->cookie = (sources[place].source == SYNC_TOKEN_COOKIE);
+    }
 
     op = &w->op;
 

@@ -35,7 +35,7 @@ static void sync_chunk_to(sync_request_t *rq, sync_saying_t *s,
 static ngx_int_t sync_chunk_to_client(sync_request_t *rq, sync_saying_t *s,
     sync_json_t *to, u_char *ids, ngx_uint_t *n);
 static void sync_chunk_to_token(sync_request_t *rq, sync_saying_t *s,
-    sync_json_t *to);
+    sync_json_t *to, u_char *ids, ngx_uint_t *n);
 static void sync_chunk_published(sync_request_t *rq, ngx_int_t rc);
 
 
@@ -78,7 +78,9 @@ sync_chunk_throttle(sync_stream_t *s, sync_route_t *route)
 
     t = &s->throttle;
 
-    if (route->throttle.field.len > SYNC_CHUNK_FIELD_MAX) {
+    if (route->throttle.chars == 0
+        || route->throttle.field.len > SYNC_CHUNK_FIELD_MAX)
+    {
         return;
     }
 
@@ -474,16 +476,18 @@ sync_chunk_frame(sync_writer_t *w, sync_request_t *rq, sync_json_t *p)
 static void
 sync_chunk_to(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
 {
-    ngx_uint_t         n;
-    sync_json_t        v;
-    sync_json_iter_t   it;
-    u_char             ids[SYNC_CHUNK_TO_MAX * SYNC_ID_LEN];
+    ngx_uint_t        m, n;
+    sync_json_t       v;
+    sync_json_iter_t  it;
+    u_char            ids[SYNC_CHUNK_TO_MAX * SYNC_ID_LEN];
+    u_char            tokens[SYNC_CHUNK_TO_MAX * SYNC_ID_LEN];
 
+    m = 0;
     n = 0;
 
     if (to->type == SYNC_JSON_STRING) {
         if (sync_chunk_to_client(rq, s, to, ids, &n) != SYNC_OK) {
-            sync_chunk_to_token(rq, s, to);
+            sync_chunk_to_token(rq, s, to, tokens, &m);
         }
 
         return;
@@ -503,7 +507,7 @@ sync_chunk_to(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
     sync_json_iter_init(&it, to);
 
     while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
-        sync_chunk_to_token(rq, s, &v);
+        sync_chunk_to_token(rq, s, &v, tokens, &m);
     }
 }
 
@@ -550,19 +554,33 @@ sync_chunk_to_client(sync_request_t *rq, sync_saying_t *s, sync_json_t *to,
 
 
 static void
-sync_chunk_to_token(sync_request_t *rq, sync_saying_t *s, sync_json_t *to)
+sync_chunk_to_token(sync_request_t *rq, sync_saying_t *s, sync_json_t *to,
+    u_char *ids, ngx_uint_t *n)
 {
+    u_char      *id;
+    ngx_uint_t   i;
     sync_str_t   token;
     sync_said_t  said;
-    u_char       id[SYNC_ID_LEN], buf[SYNC_TOKEN_MAX];
+    u_char       buf[SYNC_TOKEN_MAX];
 
-    if (sync_json_string(&token, to, buf, SYNC_TOKEN_MAX) != SYNC_OK
+    if (*n == SYNC_CHUNK_TO_MAX
+        || sync_json_string(&token, to, buf, SYNC_TOKEN_MAX) != SYNC_OK
         || token.len == 0)
     {
         return;
     }
 
+    id = ids + *n * SYNC_ID_LEN;
+
     sync_token_id(id, &token);
+
+    for (i = 0; i < *n; i++) {
+        if (ngx_memcmp(ids + i * SYNC_ID_LEN, id, SYNC_ID_LEN) == 0) {
+            return;
+        }
+    }
+
+    (*n)++;
 
     sync_chunk_published(rq, sync_publish_token(rq->settings->main, id, s,
                                                 &said));

@@ -396,6 +396,9 @@ sync_request_init_web(sync_request_t *rq, sync_web_t *web,
     rq->web = web;
     rq->http = 1;
     rq->settings = s;
+    sync_str_set(&rq->index, "");
+    sync_str_set(&rq->receiver, "");
+    sync_str_set(&rq->cb, "");
 
     if (web->token.len) {
         sync_token_id(rq->own, &web->token);
@@ -412,6 +415,9 @@ sync_request_init(sync_request_t *rq, sync_client_t *c,
     rq->kind = kind;
     rq->client = c;
     rq->settings = sync_settings(c);
+    sync_str_set(&rq->index, "");
+    sync_str_set(&rq->receiver, "");
+    sync_str_set(&rq->cb, "");
     ngx_memcpy(rq->id, c->record->id, SYNC_ID_LEN);
     ngx_memcpy(rq->own, c->token ? c->token->id : c->record->id,
                SYNC_ID_LEN);

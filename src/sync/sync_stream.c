@@ -11,6 +11,7 @@
 #include <sync_fanout.h>
 #include <sync_pressure.h>
 #include <sync_publish.h>
+#include <sync_session_op.h>
 
 
 /* Returns what a line handler does; SYNC_ERROR with call->fault set. */
@@ -26,6 +27,15 @@ typedef struct {
 } sync_stream_op_t;
 
 
+typedef struct {
+    sync_session_op_t    op;
+    sync_request_t      *request;
+    sync_json_t          value;
+    unsigned             set:1;         /* else it is merged */
+    unsigned             waits:1;
+} sync_stream_session_t;
+
+
 static ngx_int_t sync_stream_chunk(sync_request_t *rq, sync_json_t *v,
     sync_json_t *line);
 static ngx_int_t sync_stream_broadcast(sync_request_t *rq, sync_json_t *v,
@@ -34,6 +44,14 @@ static ngx_int_t sync_stream_to(sync_request_t *rq, sync_json_t *v,
     sync_json_t *line);
 static ngx_int_t sync_stream_session(sync_request_t *rq, sync_json_t *v,
     sync_json_t *line);
+static ngx_int_t sync_stream_session_edit(sync_session_op_t *op,
+    sync_json_t *session, sync_writer_t *w);
+static ngx_uint_t sync_stream_session_has(sync_json_t *object,
+    sync_str_t *name);
+static void sync_stream_session_write(sync_writer_t *w, sync_str_t *key,
+    sync_json_t *v, ngx_uint_t n);
+static void sync_stream_session_done(sync_session_op_t *op, ngx_int_t rc);
+static void sync_stream_session_cleanup(void *data);
 static ngx_int_t sync_stream_join(sync_request_t *rq, sync_json_t *v,
     sync_json_t *line);
 static ngx_int_t sync_stream_leave(sync_request_t *rq, sync_json_t *v,
@@ -188,12 +206,204 @@ sync_stream_to(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
 }
 
 
+/*
+ * The asker's session, as it is to be: its clients are told.  Elsewhere than
+ * in the zone that takes its time, and the answer goes on meanwhile.
+ */
+
 static ngx_int_t
 sync_stream_session(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
 {
-    /* there are no sessions to be written to */
+    u_char                 *p;
+    ngx_int_t               rc;
+    sync_str_t              token;
+    sync_json_t             value;
+    ngx_pool_t             *pool;
+    ngx_pool_cleanup_t     *cln;
+    sync_stream_session_t  *ss;
 
-    return sync_stream_invalid(rq, "session");
+    token = rq->call->token;
+
+    if (rq->client) {
+        sync_session_token(rq->client, &token);
+    }
+
+    if (token.len == 0 || !sync_session_on(rq->settings)) {
+        return sync_stream_invalid(rq, "session");
+    }
+
+    rc = sync_json_get(&value, v, "set");
+
+    if (rc != SYNC_OK && sync_json_get(&value, v, "merge") != SYNC_OK) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    if (value.type != SYNC_JSON_OBJECT) {
+        return sync_stream_invalid(rq, "value");
+    }
+
+    pool = rq->call->pool;
+
+    cln = ngx_pool_cleanup_add(pool, sizeof(sync_stream_session_t));
+    if (cln == NULL) {
+        return sync_stream_invalid(rq, "session");
+    }
+
+    p = ngx_pnalloc(pool, value.raw.len + token.len);
+    if (p == NULL) {
+        return sync_stream_invalid(rq, "session");
+    }
+
+    ss = cln->data;
+    ngx_memzero(ss, sizeof(sync_stream_session_t));
+
+    ss->request = rq;
+    ss->set = (rc == SYNC_OK);
+
+    ss->value.type = SYNC_JSON_OBJECT;
+    ss->value.raw.data = p;
+    ss->value.raw.len = value.raw.len;
+    p = ngx_cpymem(p, value.raw.data, value.raw.len);
+
+    ss->op.settings = rq->settings;
+    ss->op.token.data = p;
+    ss->op.token.len = token.len;
+    ngx_memcpy(p, token.data, token.len);
+
+    ss->op.edit = sync_stream_session_edit;
+    ss->op.done = sync_stream_session_done;
+    ss->op.opaque = ss;
+
+    rc = sync_session_edit(&ss->op);
+
+    if (rc == SYNC_AGAIN) {
+        ss->waits = 1;
+        cln->handler = sync_stream_session_cleanup;
+
+    } else if (rc != SYNC_OK) {
+        return sync_stream_invalid(rq, "session");
+    }
+
+    sync_pressure_hold(rq);
+
+    return SYNC_AGAIN;
+}
+
+
+/*
+ * A whole one keeps the rooms, the place and the CSRF token, unless it says
+ * otherwise; a patch keeps all that it does not name.
+ */
+
+static ngx_int_t
+sync_stream_session_edit(sync_session_op_t *op, sync_json_t *session,
+    sync_writer_t *w)
+{
+    ngx_uint_t              i, n;
+    sync_str_t              key;
+    sync_json_t             v;
+    sync_json_iter_t        it;
+    sync_stream_session_t  *ss;
+
+    static const sync_str_t  kept[] = {
+        sync_string("roomCodes"), sync_string("location"),
+        sync_string("csrfToken"), { 0, NULL }
+    };
+
+    ss = op->opaque;
+    n = 0;
+
+    sync_write_byte(w, '{');
+
+    sync_json_iter_init(&it, session);
+
+    while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+
+        for (i = 0; kept[i].len; i++) {
+            if (sync_json_key_is(&key, &kept[i])) {
+                break;
+            }
+        }
+
+        if ((ss->set && kept[i].len == 0)
+            || sync_stream_session_has(&ss->value, &key))
+        {
+            continue;
+        }
+
+        sync_stream_session_write(w, &key, &v, n++);
+    }
+
+    sync_json_iter_init(&it, &ss->value);
+
+    while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+        sync_stream_session_write(w, &key, &v, n++);
+    }
+
+    sync_write_byte(w, '}');
+
+    return SYNC_OK;
+}
+
+
+static ngx_uint_t
+sync_stream_session_has(sync_json_t *object, sync_str_t *name)
+{
+    sync_str_t        key;
+    sync_json_t       v;
+    sync_json_iter_t  it;
+
+    sync_json_iter_init(&it, object);
+
+    while (sync_json_next(&it, &key, &v) == SYNC_OK) {
+        if (sync_str_eq(&key, name)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+sync_stream_session_write(sync_writer_t *w, sync_str_t *key, sync_json_t *v,
+    ngx_uint_t n)
+{
+    if (n) {
+        sync_write_byte(w, ',');
+    }
+
+    sync_write_byte(w, '"');
+    sync_write_str(w, key);
+    sync_write_literal(w, "\":");
+    sync_write_str(w, &v->raw);
+}
+
+
+static void
+sync_stream_session_done(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_stream_session_t  *ss;
+
+    ss = op->opaque;
+    ss->waits = 0;
+
+    if (rc != SYNC_OK) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "a session that hook \"%V\" changed was not saved",
+                      &ss->request->call->uri);
+    }
+}
+
+
+static void
+sync_stream_session_cleanup(void *data)
+{
+    sync_stream_session_t *ss = data;
+
+    if (ss->waits) {
+        sync_session_cancel(&ss->op);
+    }
 }
 
 

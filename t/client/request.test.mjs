@@ -474,3 +474,55 @@ test("acknowledgement: what the first listener returns", async () => {
     assert.deepEqual(WebSocket.last.sent.filter(([event]) => event === "ack"),
         [["ack", { id: 7, args: [{ sum: 3 }] }], ["ack", { id: 8, args: [] }]]);
 });
+
+
+test("a call of the app: its frame, chunks, answer", async () => {
+    const chunks = [];
+
+    await start();
+
+    const request = client.apiRequest({
+        name: "board/getCards", version: "v2", data: { lane: 1 },
+        onStream: (chunk) => chunks.push(chunk)
+    });
+
+    assert.deepEqual(WebSocket.last.asked("apiRequest"), {
+        name: "api/board/getCards/v2", data: { lane: 1 }, responseIndex: 1
+    });
+
+    WebSocket.last.frame("apiStream-1", { n: 1 });
+    WebSocket.last.frame("apiStream-1", "text");
+    WebSocket.last.frame("apiResponse-1",
+                         { cards: [], status: "success", httpStatus: 200 });
+    WebSocket.last.frame("apiStream-1", { n: 2 });
+
+    assert.deepEqual(await request,
+                     { cards: [], status: "success", httpStatus: 200 });
+    assert.deepEqual(chunks, [{ n: 1 }, "text"]);
+});
+
+
+test("a call that is aborted is cancelled by its index", async () => {
+    await start();
+
+    const controller = new AbortController();
+    const request = client.apiRequest({
+        name: "board/getCards", signal: controller.signal
+    });
+
+    controller.abort();
+
+    assert.equal(await code(request), "request.aborted");
+    assert.deepEqual(WebSocket.last.asked("apiCancel"), { responseIndex: 1 });
+});
+
+
+test("a call on its way when the link breaks is not repeated", async () => {
+    await start();
+
+    const request = client.apiRequest({ name: "board/getCards" });
+
+    client.close();
+
+    assert.equal(await code(request), "api.disconnected");
+});
