@@ -159,13 +159,12 @@ $ws = open_ws('/ws');
 my $first = $i + 1;
 my @ids = map { begin($ws, 'sync', 'all') } 1 .. 100;
 $ws->send_json([ 'syncCancel', { cb => $_ } ]) for @ids;
+ok($t->wait_for(sub { events() == 104 }), 'the app is told of each');
 $hook->go('all');
 
 my %answers = map { $_->[0] => 1 } grep { $_->[0] =~ /^sync-\d/ }
 	map { $ws->recv_json } 1 .. 200;
 is(scalar keys %answers, 100, 'each is answered once');
-
-ok($t->wait_for(sub { events() == 104 }), 'the app is told of each');
 
 my $c = $t->http('GET', '/status')->json;
 is($c->{counters}{hookCancelled}, 107, 'counted');
