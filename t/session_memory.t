@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(64);
+my $t = Test::Sync->new->plan(70);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -40,6 +40,7 @@ http {
 
         location /socket.io/ { sync socketio; }
         location /ws         { sync websocket; }
+        location /off        { sync websocket; sync_session off; }
         location /sse        { sync sse; }
         location /control/   { sync control; }
         location /one/       { sync control; sync_session memory per_user=single; }
@@ -104,6 +105,24 @@ is_deeply($none->recv_json, [ 'joinRoom-2', { rooms => [ 'free:1' ] } ],
 $none->send_json([ 'getJoinedRooms', { responseIndex => 3 } ]);
 is_deeply($none->recv_json->[1]{rooms}, [], 'no list without a token');
 
+# without sessions: nothing to wait for, the first frame may still be a token
+
+my @off = map { $t->ws('/off') } 1 .. 2;
+is($_->recv_event('connected', 2)->[1]{userId}, undef,
+	'no session: greeted at once') for @off;
+$_->send_json([ 'auth', { token => 'x1' } ]) for $off[0];
+$off[1]->send_json([ 'joinRoom', { group => 'off', responseIndex => 1 } ]);
+is_deeply($off[1]->recv_json, [ 'joinRoom-1', { rooms => [ 'off' ] } ],
+	'no session: another frame is served');
+$off[1]->send_json([ 'auth', { token => 'x1' } ]);
+$_->send_json([ 'getJoinedRooms', { responseIndex => 2 } ]) for @off;
+$_->recv_event('getJoinedRooms-2') for @off;
+is(control('publish', { token => 'x1', event => 'hi', data => 1 })
+	->json->{receivers}, 1, 'no session: the first frame counts');
+is_deeply($off[0]->recv_json, [ 'hi', 1 ], 'no session: by its token');
+$_->disconnect for @off;
+is(save('x1', { id => 'u9' })->status, 200, 'a session of that token');
+
 my $stranger = $t->ws('/ws?t=unknown');
 $stranger->recv_event('connected');
 $stranger->send_json([ 'joinRoom', { group => 'r', responseIndex => 1 } ]);
@@ -146,7 +165,6 @@ upto($s, 'end');
 sync_request($s, 8, 't1');
 is(upto($s, 'sync')->[1]{status}, 'success', 'a receiver that is its token');
 is($back->recv_event('sync')->[1]{status}, 'success', 'is all its tabs');
-upto($s, 'sync-8');
 
 # a change by control
 

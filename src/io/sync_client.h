@@ -158,6 +158,7 @@ struct sync_client_s {
     unsigned                      deflate:1;    /* agreed, for input */
     unsigned                      unknown:1;    /* who it is is being found */
     unsigned                      framed:1;     /* by ops->frame() */
+    unsigned                      asked:1;      /* a token may come first */
 
     u_char                        sockaddr[1];  /* socklen bytes */
 };

@@ -830,8 +830,15 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
     {
         /* its first frame may be what it is known by */
 
-        return sync_connect_keep(c, r) == SYNC_OK
-               ? sync_greeting_begin(c, sync_connect_greeted) : SYNC_ERROR;
+        if (sync_session_on(cn->settings)) {
+            return sync_connect_keep(c, r) == SYNC_OK
+                   ? sync_greeting_begin(c, sync_connect_greeted)
+                   : SYNC_ERROR;
+        }
+
+        /* without sessions the greeting would be the same */
+
+        c->asked = 1;
     }
 
     if (sync_connect_enter(c) != SYNC_OK) {
@@ -923,10 +930,17 @@ sync_connect_greeted(sync_client_t *c, sync_str_t *token)
 static void
 sync_connect_message(sync_client_t *c, u_char *p, size_t len)
 {
+    ngx_uint_t  asked;
+
     if (c->unknown) {
         sync_greeting_message(c, p, len);
+        return;
+    }
 
-    } else {
+    asked = c->asked;
+    c->asked = 0;
+
+    if (!asked || sync_greeting_token(c, p, len) != SYNC_OK) {
         sync_request_message(c, p, len);
     }
 }

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <sync_greeting.h>
 #include <sync_request.h>
+#include <sync_session_attach.h>
 #include <sync_timer.h>
 #include <sync_token.h>
 #include <sync_ws.h>
@@ -38,8 +39,8 @@ typedef struct {
 
 
 static void sync_greeting_timeout(ngx_event_t *ev);
-static ngx_int_t sync_greeting_auth(sync_greeting_t *g, u_char *p,
-    size_t len);
+static ngx_int_t sync_greeting_auth(sync_client_t *c, u_char *p, size_t len,
+    u_char *buf, sync_str_t *token);
 static void sync_greeting_keep(sync_greeting_t *g, u_char *p, size_t len);
 static void sync_greeting_read(sync_session_op_t *op, ngx_int_t rc);
 static void sync_greeting_known(sync_greeting_t *g, ngx_int_t rc);
@@ -99,7 +100,7 @@ sync_greeting_message(sync_client_t *c, u_char *p, size_t len)
     }
 
     none.len = 0;
-    rc = sync_greeting_auth(g, p, len);
+    rc = sync_greeting_auth(c, p, len, g->token, &g->op.token);
 
     if (rc == SYNC_DECLINED) {
         sync_greeting_end(g, &none);
@@ -139,12 +140,13 @@ sync_greeting_message(sync_client_t *c, u_char *p, size_t len)
 
 
 /*
- * Returns SYNC_OK with a token; SYNC_ERROR for an "auth" without one; or
- * SYNC_DECLINED for anything else.
+ * Returns SYNC_OK with a token, in buf of SYNC_TOKEN_MAX bytes; SYNC_ERROR for
+ * an "auth" without one; or SYNC_DECLINED for anything else.
  */
 
 static ngx_int_t
-sync_greeting_auth(sync_greeting_t *g, u_char *p, size_t len)
+sync_greeting_auth(sync_client_t *c, u_char *p, size_t len, u_char *buf,
+    sync_str_t *token)
 {
     sync_str_t         text, event;
     sync_json_t        array, v, arg;
@@ -170,8 +172,7 @@ sync_greeting_auth(sync_greeting_t *g, u_char *p, size_t len)
     }
 
     if (sync_json_next(&it, NULL, &arg) != SYNC_OK
-        || sync_token_auth(&arg, sync_settings(g->client), g->token,
-                           &g->op.token)
+        || sync_token_auth(&arg, sync_settings(c), buf, token)
            == SYNC_DECLINED)
     {
         return SYNC_ERROR;
@@ -179,9 +180,9 @@ sync_greeting_auth(sync_greeting_t *g, u_char *p, size_t len)
 
     /* it may be a span of the frame */
 
-    if (g->op.token.data != g->token) {
-        ngx_memcpy(g->token, g->op.token.data, g->op.token.len);
-        g->op.token.data = g->token;
+    if (token->data != buf) {
+        ngx_memcpy(buf, token->data, token->len);
+        token->data = buf;
     }
 
     return SYNC_OK;
@@ -284,6 +285,27 @@ sync_greeting_closed(sync_client_t *c)
     c->session = NULL;
 
     sync_greeting_free(g);
+}
+
+
+ngx_int_t
+sync_greeting_token(sync_client_t *c, u_char *p, size_t len)
+{
+    ngx_int_t   rc;
+    sync_str_t  token;
+    u_char      buf[SYNC_TOKEN_MAX];
+
+    rc = sync_greeting_auth(c, p, len, buf, &token);
+
+    if (rc == SYNC_DECLINED) {
+        return SYNC_DECLINED;
+    }
+
+    if (rc == SYNC_OK && sync_session_attach(c, &token) != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+    }
+
+    return SYNC_OK;
 }
 
 
