@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(39);
+my $t = Test::Sync->new->plan(46);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -45,6 +45,14 @@ http {
         location /ip    { sync websocket; sync_rate ip=3r/m; }
         location /both  { sync websocket; sync_rate route=2r/m ip=5r/m; }
         location /quick { sync websocket; sync_rate route=2r/s; }
+
+        location /post/ { sync request; sync_rate ip=2r/m; }
+        location /out {
+            sync websocket;
+            sync_session memory;
+            sync_token query:t;
+            sync_rate route=1r/m ip=2r/m;
+        }
 
         location /eio/ { sync socketio; sync_rate route=2r/m; }
         location /status { sync status; }
@@ -150,6 +158,21 @@ is(join(' ', map { sync('one') } 1 .. 4), 'success success '
 	. 'sync.rateLimitExceeded sync.rateLimitExceeded', 'both: route');
 is(join(' ', map { sync('free') } 1 .. 4), 'success success success '
 	. 'sync.rateLimitExceeded', 'both: the address has three left');
+
+# an address of IPv4 is the same one in IPv6, by HTTP and by a socket
+
+is(post('10.8.0.1'), 'success', 'HTTP: an address');
+is(post('::ffff:10.8.0.1'), 'success', 'HTTP: the same');
+is(post('10.8.0.1'), 'sync.rateLimitExceeded', 'HTTP: is one');
+is(post('::ffff:10.8.0.1'), 'sync.rateLimitExceeded', 'HTTP: both ways');
+
+# system/logout: of the address alone
+
+client('/out');
+is(join(' ', map { api('logout', 'system') } 1 .. 3),
+	'success success api.rateLimitExceeded', 'logout: the address');
+is($ws->{answer}{httpStatus}, 429, 'logout: status');
+is($ws->{answer}{errorParams}[0]{key}, 'seconds', 'logout: seconds');
 
 # a window that ends
 
@@ -259,13 +282,25 @@ sub sync {
 }
 
 sub api {
-	my ($name) = @_;
+	my ($name, $service) = @_;
 
-	$ws->send_json([ 'apiRequest', { name => "api/a/$name/v1", data => {},
+	$service //= 'a';
+
+	$ws->send_json([ 'apiRequest', { name => "api/$service/$name/v1", data => {},
 		responseIndex => 8 } ]);
 	$ws->{answer} = $ws->recv_event('apiResponse-8')->[1];
 
 	return $ws->{answer}{errorCode} // $ws->{answer}{status};
+}
+
+sub post {
+	my ($ip) = @_;
+
+	my $json = $t->http('POST', '/post/a/one/v1',
+		headers => { 'X-Forwarded-For' => $ip },
+		json => { data => {}, receiver => 'nobody' })->json;
+
+	return $json->{errorCode} // $json->{status};
 }
 
 sub status {

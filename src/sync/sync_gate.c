@@ -366,14 +366,21 @@ sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip)
 
     sync_session_token(c, &g->token);
 
-    g->ip.data = ip;
-    g->ip.len = sync_client_address(c, ip);
+    sync_gate_address(g, ip, sync_client_address(c, ip));
+}
 
-    /* an IPv4 address is one, however the client came */
 
-    if (g->ip.len > sizeof("::ffff:") - 1
-        && ngx_memcmp(ip, "::ffff:", sizeof("::ffff:") - 1) == 0
-        && ngx_strlchr(ip, ip + g->ip.len, '.'))
+/* An IPv4 address is one, however the client came. */
+
+void
+sync_gate_address(sync_gate_t *g, u_char *text, size_t len)
+{
+    g->ip.data = text;
+    g->ip.len = len;
+
+    if (len > sizeof("::ffff:") - 1
+        && ngx_memcmp(text, "::ffff:", sizeof("::ffff:") - 1) == 0
+        && ngx_strlchr(text, text + len, '.'))
     {
         g->ip.data += sizeof("::ffff:") - 1;
         g->ip.len -= sizeof("::ffff:") - 1;

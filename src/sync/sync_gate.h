@@ -56,6 +56,9 @@ ngx_int_t sync_gate_ip(sync_gate_t *g, sync_reply_error_t *e);
  */
 void sync_gate_client(sync_gate_t *g, sync_client_t *c, u_char *ip);
 
+/* The address alone, as nginx writes it; the text is kept. */
+void sync_gate_address(sync_gate_t *g, u_char *text, size_t len);
+
 
 /*
  * join=user: whether the session's id is one of the parts of the room's name

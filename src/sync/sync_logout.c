@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_logout.h>
 #include <sync_command.h>
+#include <sync_gate.h>
 #include <sync_publish.h>
 #include <sync_session_change.h>
 #include <sync_session_op.h>
@@ -20,6 +21,7 @@ typedef struct {
 } sync_logout_t;
 
 
+static ngx_int_t sync_logout_check(sync_request_t *rq);
 static sync_logout_t *sync_logout_create(sync_request_t *rq,
     ngx_pool_t *pool);
 static void sync_logout_done(sync_session_op_t *op, ngx_int_t rc);
@@ -47,6 +49,10 @@ sync_logout(sync_request_t *rq)
     sync_logout_t  *lo;
 
     c = rq->client;
+
+    if (sync_logout_check(rq) != SYNC_OK) {
+        return;
+    }
 
     if (c->token == NULL) {
         sync_logout_answer(rq, SYNC_OK);
@@ -86,6 +92,32 @@ sync_logout(sync_request_t *rq)
     }
 
     ngx_destroy_pool(pool);
+}
+
+
+/* No route's rate, the address's alone. */
+
+static ngx_int_t
+sync_logout_check(sync_request_t *rq)
+{
+    sync_gate_t         g;
+    sync_reply_error_t  e;
+    u_char              ip[NGX_SOCKADDR_STRLEN];
+
+    ngx_memzero(&g, sizeof(sync_gate_t));
+
+    g.settings = rq->settings;
+    g.api = 1;
+
+    sync_gate_address(&g, ip, sync_client_address(rq->client, ip));
+
+    if (sync_gate_ip(&g, &e) == SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    sync_asker_error(rq, &e);
+
+    return SYNC_DECLINED;
 }
 
 

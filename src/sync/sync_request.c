@@ -607,8 +607,9 @@ static ngx_int_t
 sync_request_check(sync_request_t *rq, sync_str_t *name,
     sync_reply_error_t *e)
 {
-    sync_gate_t  g;
-    u_char       ip[NGX_SOCKADDR_STRLEN];
+    ngx_str_t    *addr;
+    sync_gate_t   g;
+    u_char        ip[NGX_SOCKADDR_STRLEN];
 
     ngx_memzero(&g, sizeof(sync_gate_t));
 
@@ -621,8 +622,8 @@ sync_request_check(sync_request_t *rq, sync_str_t *name,
     if (rq->web) {
         g.session = rq->web->session;
         g.token = rq->web->token;
-        g.ip.data = rq->web->request->connection->addr_text.data;
-        g.ip.len = rq->web->request->connection->addr_text.len;
+        addr = &rq->web->request->connection->addr_text;
+        sync_gate_address(&g, addr->data, addr->len);
 
     } else {
         sync_gate_client(&g, rq->client, ip);
