@@ -175,7 +175,7 @@ sync_room_check_members(sync_zone_t *z, sync_room_t *room,
     ngx_uint_t       n;
     ngx_queue_t     *q;
     sync_member_t   *m;
-    sync_record_t   *rec;
+    sync_record_t   *rec, *found;
 
     n = 0;
 
@@ -192,8 +192,10 @@ sync_room_check_members(sync_zone_t *z, sync_room_t *room,
         rec = m->record;
 
         sync_room_must(m->room == room, "member: of another room");
-        sync_room_must(sync_registry_lookup_locked(z, rec->id) == rec,
-                       "member: record is not there");
+        found = sync_registry_lookup_locked(z, rec->id);
+
+        sync_room_must(found, "member: record is not there");
+        sync_room_must(found == rec, "member: another record has its id");
         sync_room_must(sync_room_member_locked(rec, room) == m,
                        "member: not in its record");
         sync_room_must(m->interest

@@ -29,6 +29,7 @@
 #define CRASH_ROUNDS     1000           /* of two deaths */
 #define CRASH_MENDERS    23             /* every so many points */
 #define CRASH_BUCKETS    16
+#define CRASH_WORKERS    200000         /* that are to have ids of their own */
 #define CRASH_HEAP       (64 * 1024)    /* what is used of it, at its end */
 
 /* more than two deaths can lose: each what it was about to link or free */
@@ -46,7 +47,10 @@ typedef struct {
 
 
 static void test_steps(crash_case_t *c);
+static void test_ids(void);
 static void test_kills(void);
+
+static int compare_ids(const void *one, const void *two);
 
 static void join_first(void);
 static void prepare_join(void);
@@ -168,6 +172,7 @@ main(int argc, char **argv)
         test_steps(&cases[i]);
     }
 
+    test_ids();
     test_kills();
 
     return unit_done();
@@ -571,10 +576,59 @@ test_steps(crash_case_t *c)
 }
 
 
+/*
+ * Two clients with one id would look like one that is lost: the workers that
+ * are killed must not come to have the same one.
+ */
+
+static void
+test_ids(void)
+{
+    u_char      *ids, *id;
+    uint64_t     seed, parent;
+    ngx_uint_t   i, same;
+
+    ids = malloc(CRASH_WORKERS * SYNC_ID_LEN);
+    if (ids == NULL) {
+        zone_bail("no memory");
+    }
+
+    for (i = 0; i < CRASH_WORKERS; i++) {
+        seed = zone_random64();
+        parent = zone_seed;
+        zone_seed = seed;
+
+        zone_random_id(ids + i * SYNC_ID_LEN);
+
+        zone_seed = parent;
+    }
+
+    qsort(ids, CRASH_WORKERS, SYNC_ID_LEN, compare_ids);
+
+    same = 0;
+
+    for (i = 1; i < CRASH_WORKERS; i++) {
+        id = ids + i * SYNC_ID_LEN;
+        same += (compare_ids(id - SYNC_ID_LEN, id) == 0);
+    }
+
+    is_int(same, 0, "workers give ids of their own");
+
+    free(ids);
+}
+
+
+static int
+compare_ids(const void *one, const void *two)
+{
+    return memcmp(one, two, SYNC_ID_LEN);
+}
+
+
 /* works until it is killed */
 
 static void
-work(unsigned seed)
+work(uint64_t seed)
 {
     char              text[200], name[16];
     ngx_uint_t        n;
@@ -664,10 +718,10 @@ static pid_t
 start_work(void)
 {
     pid_t       pid;
-    unsigned    seed;
+    uint64_t    seed;
     ngx_uint_t  i, busy;
 
-    seed = zone_random(0x7fffffff);
+    seed = zone_random64();
     (void) fflush(stdout);
 
     pid = fork();

@@ -28,7 +28,7 @@
 
 
 static ngx_shm_zone_t  *zone_shm;
-static unsigned         zone_seed;
+static uint64_t         zone_seed;
 
 
 #define zone_bail(text)                                                       \
@@ -39,12 +39,32 @@ static unsigned         zone_seed;
     } while (0)
 
 
+/*
+ * SplitMix64.  Workers begin anywhere on its one round of 2^64 numbers, and
+ * none comes to where another began: their clients have ids of their own.
+ */
+
+unit_unused static uint64_t
+zone_random64(void)
+{
+    uint64_t  n;
+
+    zone_seed += 0x9e3779b97f4a7c15;
+
+    n = zone_seed;
+    n = (n ^ n >> 30) * 0xbf58476d1ce4e5b9;
+    n = (n ^ n >> 27) * 0x94d049bb133111eb;
+
+    return n ^ n >> 31;
+}
+
+
 /* A number below n. */
 
 unit_unused static ngx_uint_t
 zone_random(ngx_uint_t n)
 {
-    return rand_r(&zone_seed) % n;
+    return zone_random64() % n;
 }
 
 
@@ -53,10 +73,10 @@ zone_begin(int argc, char **argv)
 {
     ngx_stub_init();
 
-    zone_seed = (argc > 1) ? strtoul(argv[1], NULL, 10)
-                           : (unsigned) time(NULL) ^ (unsigned) getpid();
+    zone_seed = (argc > 1) ? strtoull(argv[1], NULL, 10)
+                           : (uint64_t) time(NULL) << 32 ^ getpid();
 
-    printf("# seed %u\n", zone_seed);
+    printf("# seed %llu\n", (unsigned long long) zone_seed);
 }
 
 
@@ -177,21 +197,29 @@ zone_right(sync_zone_t *z)
 }
 
 
+unit_unused static void
+zone_random_id(u_char *id)
+{
+    size_t  i;
+
+    for (i = 0; i < SYNC_ID_LEN; i++) {
+        id[i] = (u_char) zone_random(256);
+    }
+}
+
+
 unit_unused static sync_record_t *
 zone_client(sync_zone_t *z, const char *user)
 {
-    u_char      random[SYNC_ID_LEN];
-    size_t      i;
+    u_char      id[SYNC_ID_LEN];
     sync_str_t  s;
 
-    for (i = 0; i < sizeof(random); i++) {
-        random[i] = (u_char) zone_random(256);
-    }
+    zone_random_id(id);
 
     s.data = (u_char *) user;
     s.len = strlen(user);
 
-    return sync_registry_add(z, SYNC_TRANSPORT_WEBSOCKET, random, &s, 7);
+    return sync_registry_add(z, SYNC_TRANSPORT_WEBSOCKET, id, &s, 7);
 }
 
 
