@@ -69,6 +69,13 @@ static const sync_hook_handler_t  sync_call_handler = {
 };
 
 
+/* calls that no client's queue has */
+
+static ngx_queue_t  sync_call_others = {
+    &sync_call_others, &sync_call_others
+};
+
+
 ngx_int_t
 sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
     ngx_int_t place)
@@ -258,6 +265,7 @@ sync_call_client_closed(sync_client_t *c)
 
         sync_call_unlink(call);
         call->client = NULL;
+        ngx_queue_insert_tail(&sync_call_others, &call->queue);
 
         if (call->left) {
             call->left(call, c->record == NULL);
@@ -312,6 +320,9 @@ sync_call_create(sync_client_t *c, sync_settings_t *s,
         call->linked = 1;
         caller->ncalls++;
         ngx_queue_insert_tail(&caller->calls, &call->queue);
+
+    } else {
+        ngx_queue_insert_tail(&sync_call_others, &call->queue);
     }
 
     return call;
@@ -984,15 +995,29 @@ sync_call_unlink(sync_call_t *call)
 {
     sync_caller_t  *caller;
 
-    if (!call->linked) {
-        return;
+    if (call->linked) {
+        caller = call->client->opaque;
+        caller->ncalls--;
+        call->linked = 0;
     }
 
-    caller = call->client->opaque;
-    caller->ncalls--;
+    if (call->queue.next) {
+        ngx_queue_remove(&call->queue);
+        call->queue.next = NULL;
+    }
+}
 
-    ngx_queue_remove(&call->queue);
-    call->linked = 0;
+
+void
+sync_call_exit_process(void)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&sync_call_others)) {
+        q = ngx_queue_head(&sync_call_others);
+
+        sync_call_cancel(ngx_queue_data(q, sync_call_t, queue));
+    }
 }
 
 

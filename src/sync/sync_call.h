@@ -130,6 +130,9 @@ ngx_int_t sync_call_kept_token(sync_client_t *c, sync_str_t *token);
  */
 void sync_call_client_closed(sync_client_t *c);
 
+/* Drops the calls of this worker that have no client; for its exit. */
+void sync_call_exit_process(void);
+
 /*
  * Whether anything is asked on the client's behalf that would not outlive
  * it, or waits to be.

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <sync_process.h>
 #include <sync_bridge.h>
+#include <sync_call.h>
 #include <sync_collect.h>
 #include <sync_client.h>
 #include <sync_cluster.h>
@@ -390,6 +391,7 @@ sync_process_exit(ngx_cycle_t *cycle)
                                   "shutting down");
     sync_client_finish();
 
+    sync_call_exit_process();
     sync_hook_exit_process();
 
     sync_process_release();
