@@ -40,7 +40,7 @@ static ngx_int_t sync_session_copy(sync_session_t *s, ngx_msec_t ttl,
     sync_session_copy_t *copy);
 static void sync_session_live(sync_session_t *s, ngx_msec_t ttl);
 static ngx_int_t sync_session_assign(sync_zone_t *z, sync_session_t *s,
-    const sync_session_data_t *data);
+    const sync_session_data_t *data, ngx_msec_t ttl);
 static void sync_session_link_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_unlink_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_free_locked(sync_zone_t *z, sync_session_t *s);
@@ -328,18 +328,25 @@ sync_session_store_set(sync_zone_t *z, uint32_t realm,
 
     s->used = ngx_current_msec;
 
-    if (data) {
-        sync_session_live(s, ttl);
-    }
-
     if (sync_session_is(s->value, data) && (data == NULL || !data->anew)) {
+
+        if (data) {
+            sync_session_live(s, ttl);
+        }
+
         s->state = SYNC_SESSION_KNOWN;
         change->version = s->version;
         sync_zone_unlock(z);
         return SYNC_DECLINED;
     }
 
-    rc = sync_session_assign(z, s, data);
+    rc = sync_session_assign(z, s, data, ttl);
+
+    /* what is kept elsewhere is another one there by now */
+
+    if (rc != SYNC_OK && realm) {
+        s->state = SYNC_SESSION_UNKNOWN;
+    }
 
     change->version = s->version;
 
@@ -369,7 +376,7 @@ sync_session_is(sync_session_value_t *v, const sync_session_data_t *data)
 
 static ngx_int_t
 sync_session_assign(sync_zone_t *z, sync_session_t *s,
-    const sync_session_data_t *data)
+    const sync_session_data_t *data, ngx_msec_t ttl)
 {
     sync_session_value_t  *v, *old;
 
@@ -387,6 +394,8 @@ sync_session_assign(sync_zone_t *z, sync_session_t *s,
 
         ngx_memcpy(v->data, data->json.data, data->json.len);
         ngx_memcpy(sync_session_user_of(v), data->user.data, data->user.len);
+
+        sync_session_live(s, ttl);
     }
 
     z->sh->stamp.session = s;
@@ -763,7 +772,7 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
                 /* what is kept elsewhere may live on there */
 
                 if (s->realm == 0) {
-                    (void) sync_session_assign(z, s, NULL);
+                    (void) sync_session_assign(z, s, NULL, 0);
                 }
 
                 if (sync_session_held(z, s)) {

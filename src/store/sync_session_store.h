@@ -159,7 +159,8 @@ ngx_int_t sync_session_store_get(sync_zone_t *z, uint32_t realm,
  *
  * Returns SYNC_OK with *change; SYNC_DECLINED if it was just that before, or
  * is not there and should not be; SYNC_AGAIN if the version is another; or
- * SYNC_BUSY if the zone is full.
+ * SYNC_BUSY if the zone is full: of realm 0 it is what it was then, another
+ * one is unknown.
  */
 ngx_int_t sync_session_store_set(sync_zone_t *z, uint32_t realm,
     const sync_str_t *token, const sync_session_data_t *data, ngx_msec_t ttl,

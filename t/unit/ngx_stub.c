@@ -29,6 +29,11 @@ void *__wrap_ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size);
 void *__wrap_ngx_slab_calloc(ngx_slab_pool_t *pool, size_t size);
 void *__wrap_ngx_slab_calloc_locked(ngx_slab_pool_t *pool, size_t size);
 
+/* a sync_heap_t, of which this knows nothing */
+
+void *__real_sync_heap_alloc(void *heap, size_t size);
+void *__wrap_sync_heap_alloc(void *heap, size_t size);
+
 static ngx_int_t ngx_stub_slab_fails(void);
 
 
@@ -227,6 +232,13 @@ __wrap_ngx_slab_calloc_locked(ngx_slab_pool_t *pool, size_t size)
 {
     return ngx_stub_slab_fails() ? NULL
                                  : __real_ngx_slab_calloc_locked(pool, size);
+}
+
+
+void *
+__wrap_sync_heap_alloc(void *heap, size_t size)
+{
+    return ngx_stub_slab_fails() ? NULL : __real_sync_heap_alloc(heap, size);
 }
 
 

@@ -35,8 +35,8 @@ void ngx_stub_zone_destroy(ngx_shm_zone_t *zone);
 
 /*
  * Makes the n-th allocation from now on fail, and no other; 0 for none.
- * Counted are the calls of ngx_slab_alloc(), ngx_slab_calloc() and their
- * _locked() forms by a store.
+ * Counted are the calls of ngx_slab_alloc(), ngx_slab_calloc(), their
+ * _locked() forms and sync_heap_alloc() by a store.
  */
 void ngx_stub_slab_fail(ngx_uint_t n);
 
