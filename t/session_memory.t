@@ -163,6 +163,7 @@ is($r->{json}{token}, 't1', 'and the token');
 ok(!grep({ $_->[0] eq 'sync' } ask($s2, $back)), 'ignoreSelf skips all tabs');
 upto($s, 'end');
 sync_request($s, 8, 't1');
+upto($s, 'sync-8');
 is(upto($s, 'sync')->[1]{status}, 'success', 'a receiver that is its token');
 is($back->recv_event('sync')->[1]{status}, 'success', 'is all its tabs');
 
