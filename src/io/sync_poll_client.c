@@ -731,8 +731,9 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
     const u_char *id, uint32_t endpoint)
 {
     off_t              size;
-    ngx_int_t          rc;
+    ngx_int_t          rc, valid;
     ngx_uint_t         adopt;
+    sync_str_t         payload;
     ngx_chain_t       *cl;
     sync_zone_t       *z;
     sync_wake_set_t    wake;
@@ -764,6 +765,13 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    /* what is malformed goes to the owner, too, who closes the session */
+
+    payload.data = chunk->data;
+    payload.len = size;
+
+    valid = sync_eio_check(&payload);
+
     wake.n = 0;
     adopt = 0;
 
@@ -780,6 +788,10 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
 
     if (adopt) {
         sync_poll_client_adopt(r, conf, id, endpoint);
+    }
+
+    if (valid != SYNC_OK) {
+        return SYNC_POLL_BAD;
     }
 
     return sync_poll_say(r, &sync_poll_html, (u_char *) "ok", 2);

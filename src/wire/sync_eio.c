@@ -5,6 +5,7 @@
 
 
 #include "sync_eio.h"
+#include "sync_utf8.h"
 
 
 static const u_char  sync_eio_base64[] =
@@ -66,6 +67,37 @@ sync_eio_next(sync_eio_packet_t *pkt, sync_str_t *payload)
 }
 
 
+sync_int_t
+sync_eio_check(const sync_str_t *payload)
+{
+    sync_int_t         rc;
+    sync_str_t         rest;
+    sync_eio_packet_t  pkt;
+
+    if (sync_utf8_check(payload->data, payload->data + payload->len)
+        != SYNC_OK)
+    {
+        return SYNC_ERROR;
+    }
+
+    rest = *payload;
+
+    for ( ;; ) {
+        rc = sync_eio_next(&pkt, &rest);
+
+        if (rc != SYNC_OK) {
+            return (rc == SYNC_DECLINED) ? SYNC_OK : SYNC_ERROR;
+        }
+
+        if (pkt.binary
+            && sync_eio_decode(NULL, pkt.data.len, &pkt.data) < 0)
+        {
+            return SYNC_ERROR;
+        }
+    }
+}
+
+
 ssize_t
 sync_eio_decode(u_char *dst, size_t size, const sync_str_t *data)
 {
@@ -106,7 +138,12 @@ sync_eio_decode(u_char *dst, size_t size, const sync_str_t *data)
         /* a byte is whole with every character but the first of four */
 
         if (i % 4) {
-            dst[n++] = (u_char) (bits >> (6 - i % 4 * 2));
+
+            if (dst) {
+                dst[n] = (u_char) (bits >> (6 - i % 4 * 2));
+            }
+
+            n++;
         }
     }
 

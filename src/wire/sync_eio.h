@@ -51,9 +51,16 @@ sync_int_t sync_eio_parse(sync_eio_packet_t *pkt, const sync_str_t *text);
 sync_int_t sync_eio_next(sync_eio_packet_t *pkt, sync_str_t *payload);
 
 /*
- * Decodes the data of a binary packet; dst may be its start.  Padding may be
- * missing.  Returns the length in bytes, at most data->len / 4 * 3 + 2;
- * SYNC_BUSY if that is above size; or SYNC_ERROR if it is not base64.
+ * Returns SYNC_OK if a body is a payload: valid UTF-8, of packets that are
+ * not malformed, and base64 where they are binary; or SYNC_ERROR.
+ */
+sync_int_t sync_eio_check(const sync_str_t *payload);
+
+/*
+ * Decodes the data of a binary packet; dst may be its start, or NULL: then
+ * nothing is written.  Padding may be missing.  Returns the length in bytes,
+ * at most data->len / 4 * 3 + 2; SYNC_BUSY if that is above size; or
+ * SYNC_ERROR if it is not base64.
  */
 ssize_t sync_eio_decode(u_char *dst, size_t size, const sync_str_t *data);
 

@@ -7,8 +7,10 @@
 #include "fuzz.h"
 
 #include "sync_eio.h"
+#include "sync_utf8.h"
 
 
+static void check_body(const u_char *p, size_t len);
 static void check_payload(const u_char *p, size_t len);
 static void check_binary(const u_char *p, size_t len);
 static void check_decode(const u_char *p, size_t len);
@@ -23,6 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     p = fuzz_copy(data, size);
 
+    check_body(p, size);
     check_payload(p, size);
     check_binary(p, size);
     check_decode(p, size);
@@ -30,6 +33,45 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(p);
 
     return 0;
+}
+
+
+/* what passes can be taken to its end, packet by packet, and nothing else */
+
+static void
+check_body(const u_char *p, size_t len)
+{
+    u_char             *bytes;
+    sync_int_t          rc, want;
+    sync_str_t          s, body;
+    sync_eio_packet_t   pkt;
+
+    body.data = (u_char *) p;
+    body.len = len;
+    s = body;
+
+    want = (sync_utf8_check(p, p + len) == SYNC_OK) ? SYNC_OK : SYNC_ERROR;
+
+    while ((rc = sync_eio_next(&pkt, &s)) == SYNC_OK) {
+
+        if (!pkt.binary) {
+            continue;
+        }
+
+        bytes = fuzz_alloc(pkt.data.len);
+
+        if (sync_eio_decode(bytes, pkt.data.len, &pkt.data) < 0) {
+            want = SYNC_ERROR;
+        }
+
+        free(bytes);
+    }
+
+    if (rc == SYNC_ERROR) {
+        want = SYNC_ERROR;
+    }
+
+    fuzz_check(sync_eio_check(&body) == want);
 }
 
 

@@ -11,6 +11,7 @@
 
 static void test_packet(void);
 static void test_payload(void);
+static void test_check(void);
 static void test_base64(void);
 static void test_base64_errors(void);
 static void test_write(void);
@@ -21,6 +22,7 @@ main(void)
 {
     test_packet();
     test_payload();
+    test_check();
     test_base64();
     test_base64_errors();
     test_write();
@@ -118,6 +120,38 @@ test_payload(void)
 
         is_mem(got, strlen(got), tests[i].want, strlen(tests[i].want),
                "a payload");
+    }
+}
+
+
+static void
+test_check(void)
+{
+    size_t               i;
+    sync_str_t           s;
+
+    static const struct {
+        const char        *text;
+        sync_int_t         rc;
+    } tests[] = {
+        { "4a", SYNC_OK },
+        { "2\x1e" "4\xc3\xa9\x1e" "6", SYNC_OK },
+        { "b", SYNC_OK },
+        { "4a\x1e" "bAQI=\x1e" "bAQ", SYNC_OK },
+        { "", SYNC_ERROR },
+        { "x", SYNC_ERROR },
+        { "4a\x1e", SYNC_ERROR },
+        { "4a\x1e\x1e" "4b", SYNC_ERROR },
+        { "4\xc3", SYNC_ERROR },
+        { "bA", SYNC_ERROR },
+        { "4a\x1e" "bA*==", SYNC_ERROR }
+    };
+
+    for (i = 0; i < unit_count(tests); i++) {
+        s.len = strlen(tests[i].text);
+        s.data = unit_guard(tests[i].text, s.len);
+
+        is_int(sync_eio_check(&s), tests[i].rc, "a body");
     }
 }
 
