@@ -225,6 +225,12 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_RATE_EVICTED, "rateEvicted", "sync_rate_evicted_total",
       "Counts of rates forgotten, as the zone had no room for them." },
 
+    { SYNC_COUNT_RATE_TOLD, "rateTold", "sync_rate_told_total",
+      "Requests that count for the rates of other hosts." },
+
+    { SYNC_COUNT_RATE_UNTOLD, "rateUntold", "sync_rate_untold_total",
+      "Requests that may not count for the rates of other hosts." },
+
     { SYNC_COUNT_DRAINED, "drained", "sync_drained_total",
       "Clients let go by a reload or stop." },
 

@@ -55,6 +55,7 @@ sync_rate_hit(sync_zone_t *z, uint64_t key, sync_rate_limit_t *limit,
         e->count = 0;
         e->others = 0;
         e->told = 0;
+        e->start = (uint32_t) now;
         sync_heap_order();
 
         e->end = now + limit->window;
@@ -126,7 +127,8 @@ sync_rate_take_locked(sync_zone_t *z, uint64_t key, uint64_t now)
 
 
 uint32_t
-sync_rate_tell(sync_zone_t *z, uint64_t key, uint64_t now, ngx_msec_t *left)
+sync_rate_tell(sync_zone_t *z, uint64_t key, uint64_t now, ngx_msec_t *left,
+    uint32_t *start)
 {
     uint32_t      n;
     sync_rate_t  *e;
@@ -139,6 +141,7 @@ sync_rate_tell(sync_zone_t *z, uint64_t key, uint64_t now, ngx_msec_t *left)
 
     if (e && e->end > now) {
         *left = e->end - now;
+        *start = e->start;
         n = e->count - e->told;
         e->told = e->count;
     }
@@ -150,20 +153,32 @@ sync_rate_tell(sync_zone_t *z, uint64_t key, uint64_t now, ngx_msec_t *left)
 
 
 void
-sync_rate_told(sync_zone_t *z, uint64_t key, uint64_t now, uint64_t total)
+sync_rate_told(sync_zone_t *z, uint64_t key, uint64_t now, uint32_t start,
+    uint64_t total, ngx_msec_t left)
 {
+    uint64_t      others;
     sync_rate_t  *e;
 
     sync_zone_lock(z);
 
     e = sync_rate_lookup_locked(z, key);
 
-    if (e && e->end > now) {
+    if (e && e->end > now && e->start == start) {
 
-        /* another worker's word may be under way and not be in the total */
+        /*
+         * What another worker tells counts as told before it is in a total,
+         * and answers may overtake one another.  So one that says less says
+         * nothing.
+         */
 
-        e->others = (total > e->told)
-                    ? ngx_min(total - e->told, NGX_MAX_UINT32_VALUE) : 0;
+        if (total > e->told) {
+            others = ngx_min(total - e->told, NGX_MAX_UINT32_VALUE);
+            e->others = (uint32_t) ngx_max(others, e->others);
+        }
+
+        if (now + left < e->end) {
+            e->end = now + ngx_max(left, 1);
+        }
     }
 
     sync_zone_unlock(z);

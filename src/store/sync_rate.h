@@ -50,19 +50,21 @@ ngx_int_t sync_rate_hit(sync_zone_t *z, uint64_t key,
     sync_rate_limit_t *limit, uint64_t now, ngx_msec_t *left);
 
 /*
- * What of a key's hits is to be told to other hosts: returns it, and the
- * time that is left, or 0 if there is nothing or the window is over.  It
- * counts as told from then on.  Takes the lock.
+ * What of a key's hits is to be told to other hosts: returns it, the time that
+ * is left and the window's start; or 0 if there is nothing or the window is
+ * over.  It counts as told from then on.  Takes the lock.
  */
 uint32_t sync_rate_tell(sync_zone_t *z, uint64_t key, uint64_t now,
-    ngx_msec_t *left);
+    ngx_msec_t *left, uint32_t *start);
 
 /*
- * All hosts together have counted so many, what was told included.  Takes
- * the lock.
+ * All hosts together have counted so many, what was told included, in a window
+ * that goes on for left ms: ours ends with it.  start is what it was when this
+ * was asked; if the window is another one now, nothing is done.  Takes the
+ * lock.
  */
 void sync_rate_told(sync_zone_t *z, uint64_t key, uint64_t now,
-    uint64_t total);
+    uint32_t start, uint64_t total, ngx_msec_t left);
 
 /* Whether the table is as it should be: SYNC_OK or SYNC_ERROR. */
 ngx_int_t sync_rate_check_locked(sync_zone_t *z);

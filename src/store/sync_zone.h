@@ -48,7 +48,7 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  7            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  8            /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -125,6 +125,8 @@ typedef enum {
     SYNC_COUNT_REAPED,              /* slots of dead workers */
     SYNC_COUNT_RATE_LIMITED,        /* requests above a rate */
     SYNC_COUNT_RATE_EVICTED,        /* counts forgotten to make room */
+    SYNC_COUNT_RATE_TOLD,           /* requests other hosts know of */
+    SYNC_COUNT_RATE_UNTOLD,         /* that they may not know of */
     SYNC_COUNT_DRAINED,             /* clients let go by a reload or stop */
     SYNC_COUNT_REDIS_COMMANDS,
     SYNC_COUNT_REDIS_ERRORS,        /* answers that are errors */
@@ -197,7 +199,7 @@ struct sync_rate_s {                    /* in the zone, 32 bytes */
     uint32_t             count;         /* on this host */
     uint32_t             others;        /* on other hosts, as far as known */
     uint32_t             told;          /* of count, what they know of */
-    uint32_t             unused;
+    uint32_t             start;         /* ms, the lower half of it */
 };
 
 

@@ -9,6 +9,7 @@
 #include <sync_gate.h>
 #include <sync_name.h>
 #include <sync_session.h>
+#include <sync_tally.h>
 
 
 /* bytes in what an error tells; a longer name is not told */
@@ -241,12 +242,15 @@ sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e, const char *scope,
     sync_str_t *id, sync_str_t *what, sync_rate_limit_t *limit)
 {
     u_char         *p;
+    size_t          len;
     uint64_t        key;
+    ngx_int_t       rc;
     ngx_msec_t      left;
     sync_str_t      text;
     sync_writer_t   w;
     sync_zone_t    *z;
-    u_char          buf[SYNC_GATE_KEY_MAX], n[NGX_INT_T_LEN];
+    u_char          buf[SYNC_GATE_KEY_MAX];
+    u_char          digest[SYNC_ID_LEN], n[2 * SYNC_ID_LEN];
 
     z = g->settings->main->zone;
 
@@ -260,8 +264,8 @@ sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e, const char *scope,
         sync_write_str(&w, id);
 
     } else {
-        key = sync_rate_key(z, id->data, id->len);
-        p = ngx_sprintf(n, "%016xL", key);
+        sync_token_id(digest, id);
+        p = ngx_hex_dump(n, digest, SYNC_ID_LEN);
         sync_write(&w, n, p - n);
     }
 
@@ -274,9 +278,14 @@ sync_gate_hit(sync_gate_t *g, sync_reply_error_t *e, const char *scope,
 
     sync_write_str(&w, what);
 
-    key = sync_rate_key(z, buf, ngx_min(w.len, sizeof(buf)));
+    len = ngx_min(w.len, sizeof(buf));
+    key = sync_rate_key(z, buf, len);
 
-    if (sync_rate_hit(z, key, limit, ngx_current_msec, &left) == SYNC_OK) {
+    rc = sync_rate_hit(z, key, limit, ngx_current_msec, &left);
+
+    sync_tally_add(key, buf, len);
+
+    if (rc == SYNC_OK) {
         return SYNC_OK;
     }
 

@@ -24,6 +24,7 @@
 #include <sync_session_change.h>
 #include <sync_session_redis.h>
 #include <sync_slot.h>
+#include <sync_tally.h>
 #include <sync_timer.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
@@ -120,6 +121,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     }
 
     sync_cluster_init_worker(main);
+    sync_tally_init_worker(main);
 
     sync_process_claim();
 

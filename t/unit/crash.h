@@ -267,12 +267,15 @@ prepare_over(void)
 static void
 tell(void)
 {
+    uint32_t    start;
     ngx_msec_t  left;
 
-    (void) sync_rate_tell(&worker, 1, 102, &left);
-    sync_rate_told(&worker, 1, 103, 7);
+    start = 0;
+
+    (void) sync_rate_tell(&worker, 1, 102, &left, &start);
+    sync_rate_told(&worker, 1, 103, start, 7, 900);
     hit();
-    (void) sync_rate_tell(&worker, 1, 5100, &left);
+    (void) sync_rate_tell(&worker, 1, 5100, &left, &start);
 }
 
 

@@ -20,6 +20,7 @@ typedef struct {
     uint64_t  count;
     uint64_t  others;
     uint64_t  told;
+    uint32_t  start;
 } model_t;
 
 
@@ -30,10 +31,12 @@ static void test_hosts(void);
 static void test_keys(void);
 static void create(void);
 static ngx_int_t hit(uint64_t key, ngx_uint_t n, uint64_t now);
+static uint32_t tell(uint64_t now);
 
 
 static sync_zone_t  z;
 static ngx_msec_t   left;
+static uint32_t     start;
 
 
 int
@@ -83,9 +86,9 @@ static void
 test_model(void)
 {
     model_t    *m, model[KEYS];
-    uint64_t    key, now, total;
+    uint64_t    key, now, total, rest;
     ngx_int_t   rc, want;
-    ngx_uint_t  i, n, wrong;
+    ngx_uint_t  i, n, other, wrong;
 
     create();
 
@@ -106,20 +109,32 @@ test_model(void)
         switch (zone_random(8)) {
 
         case 0:
-            total = sync_rate_tell(&z, key, now, &left);
+            total = sync_rate_tell(&z, key, now, &left, &start);
 
             wrong += (total != m->count - m->told);
             wrong += (total && left != m->end - now);
+            wrong += (total && start != m->start);
 
             m->told = m->count;
             break;
 
         case 1:
             total = zone_random(30);
-            sync_rate_told(&z, key, now, total);
+            rest = zone_random(1000);
+            other = (zone_random(4) == 0);
 
-            if (m->end) {
-                m->others = (total > m->told) ? total - m->told : 0;
+            sync_rate_told(&z, key, now, m->start + other, total, rest);
+
+            if (m->end == 0 || other) {
+                break;
+            }
+
+            if (total > m->told && total - m->told > m->others) {
+                m->others = total - m->told;
+            }
+
+            if (now + rest < m->end) {
+                m->end = now + ngx_max(rest, 1);
             }
 
             break;
@@ -129,6 +144,7 @@ test_model(void)
 
             if (m->end == 0) {
                 m->end = now + 1000;
+                m->start = (uint32_t) now;
             }
 
             m->count++;
@@ -199,27 +215,46 @@ test_hosts(void)
 {
     create();
 
-    is_int(sync_rate_tell(&z, 1, 1000, &left), 0, "nothing to tell");
-    sync_rate_told(&z, 1, 1000, 100);
+    is_int(tell(1000), 0, "nothing to tell");
+    sync_rate_told(&z, 1, 1000, 0, 100, 500);
     is_int(hit(1, 3, 1000), SYNC_OK, "what was not asked for is not heard");
 
-    is_int(sync_rate_tell(&z, 1, 1010, &left), 1, "one to tell");
+    is_int(tell(1010), 1, "one to tell");
     is_int(left, 990, "and till when");
-    is_int(sync_rate_tell(&z, 1, 1010, &left), 0, "once");
+    is_int(start, 1000, "and since when");
+    is_int(tell(1010), 0, "once");
 
-    sync_rate_told(&z, 1, 1020, 2);
+    sync_rate_told(&z, 1, 1020, 1000, 2, 990);
     is_int(hit(1, 3, 1030), SYNC_OK, "1 there, 2 here");
     is_int(hit(1, 3, 1030), SYNC_BUSY, "1 there, 3 here");
-    is_int(sync_rate_tell(&z, 1, 1040, &left), 2, "two more to tell");
+    is_int(left, 970, "our window does not grow");
+    is_int(tell(1040), 2, "two more to tell");
 
-    sync_rate_told(&z, 1, 1050, 3);
-    is_int(hit(1, 4, 1050), SYNC_OK, "none there, 4 here");
+    sync_rate_told(&z, 1, 1050, 1000, 3, 990);
+    is_int(hit(1, 4, 1050), SYNC_BUSY, "an answer that was overtaken");
+    sync_rate_told(&z, 1, 1050, 1000, 6, 990);
+    is_int(hit(1, 8, 1050), SYNC_OK, "3 there, 5 here");
+    is_int(hit(1, 8, 1050), SYNC_BUSY, "3 there, 6 here");
 
-    sync_rate_told(&z, 1, 1060, (uint64_t) 1 << 40);
+    sync_rate_told(&z, 1, 1060, 1000, (uint64_t) 1 << 40, 990);
     is_int(hit(1, 1000, 1060), SYNC_BUSY, "more than can be counted");
 
-    sync_rate_told(&z, 1, 2000, 500);
-    is_int(hit(1, 1, 2000), SYNC_OK, "the window is over");
+    sync_rate_told(&z, 1, 1100, 1000, 9, 200);
+    is_int(hit(1, 1, 1299), SYNC_BUSY, "a window that ends earlier elsewhere");
+    is_int(left, 1, "ends here, too");
+    is_int(hit(1, 1, 1300), SYNC_OK, "a new one");
+
+    sync_rate_told(&z, 1, 1310, 1000, 500, 5);
+    is_int(hit(1, 2, 1320), SYNC_OK, "what was said of the last one is late");
+    is_int(tell(1330), 2, "nothing of it was told");
+
+    sync_rate_told(&z, 1, 1340, 1300, 2, 0);
+    is_int(hit(1, 1, 1340), SYNC_BUSY, "a window has 1 ms at least");
+    is_int(hit(1, 1, 1341), SYNC_OK, "and is over then");
+
+    sync_rate_told(&z, 1, 2341, 1341, 500, 1000);
+    is_int(hit(1, 1, 2341), SYNC_OK, "nothing is heard of one that is over");
+    ok(zone_right(&z), "zone is right");
 
     zone_destroy();
 }
@@ -264,4 +299,13 @@ hit(uint64_t key, ngx_uint_t n, uint64_t now)
     limit.window = 1000;
 
     return sync_rate_hit(&z, key, &limit, now, &left);
+}
+
+
+/* Of the first key. */
+
+static uint32_t
+tell(uint64_t now)
+{
+    return sync_rate_tell(&z, 1, now, &left, &start);
 }
