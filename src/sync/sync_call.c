@@ -99,7 +99,7 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
     }
 
     if (len > SYNC_CALL_KEEP) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "headers for hooks are too large: %uz bytes", len);
         return SYNC_ERROR;
     }

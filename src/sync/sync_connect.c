@@ -96,6 +96,7 @@ static ngx_int_t sync_connect_opened(sync_client_t *c,
     ngx_http_request_t *r);
 static ngx_int_t sync_connect_enter(sync_client_t *c);
 static ngx_int_t sync_connect_keep(sync_client_t *c, ngx_http_request_t *r);
+static ngx_int_t sync_connect_forget(sync_client_t *c);
 static void sync_connect_greeted(sync_client_t *c, sync_str_t *token);
 static void sync_connect_message(sync_client_t *c, u_char *p, size_t len);
 static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
@@ -823,6 +824,10 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
     c->record->cookie = (uintptr_t) c;
     cn->record = NULL;
 
+    if (sync_connect_keep(c, r) != SYNC_OK) {
+        return sync_connect_forget(c);
+    }
+
     sync_zone_count(cn->settings->main->zone, SYNC_COUNT_CONNECTS, 1);
 
     if (!cn->sse && cn->token.len == 0
@@ -831,9 +836,8 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         /* its first frame may be what it is known by */
 
         if (sync_session_on(cn->settings)) {
-            return sync_connect_keep(c, r) == SYNC_OK
-                   ? sync_greeting_begin(c, sync_connect_greeted)
-                   : SYNC_ERROR;
+            return sync_greeting_begin(c, sync_connect_greeted) == SYNC_OK
+                   ? SYNC_OK : sync_connect_forget(c);
         }
 
         /* without sessions the greeting would be the same */
@@ -842,10 +846,6 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
     }
 
     if (sync_connect_enter(c) != SYNC_OK) {
-        return SYNC_ERROR;
-    }
-
-    if (sync_connect_keep(c, r) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -882,14 +882,7 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
 static ngx_int_t
 sync_connect_enter(sync_client_t *c)
 {
-    if (sync_fanout_enter(c) == SYNC_OK) {
-        return SYNC_OK;
-    }
-
-    sync_registry_remove(sync_settings(c)->main->zone, c->record);
-    c->record = NULL;
-
-    return SYNC_ERROR;
+    return sync_fanout_enter(c) == SYNC_OK ? SYNC_OK : sync_connect_forget(c);
 }
 
 
@@ -903,6 +896,18 @@ sync_connect_keep(sync_client_t *c, ngx_http_request_t *r)
     none.len = 0;
 
     return sync_call_keep(c, r, &none, 0);
+}
+
+
+/* One that has no seat, and is not unknown, has no record, either. */
+
+static ngx_int_t
+sync_connect_forget(sync_client_t *c)
+{
+    sync_registry_remove(sync_settings(c)->main->zone, c->record);
+    c->record = NULL;
+
+    return SYNC_ERROR;
 }
 
 
