@@ -175,8 +175,10 @@ is(decode_json(upto($s, 'updateSession')->[1])->{name}, 'Bob', 'told');
 is(decode_json(($back->recv_event('updateSession'))->[1])->{name}, 'Bob',
 	'told elsewhere');
 
-is(control('publish', { token => 't1', event => 'hi', data => 1 })
-	->json->{receivers}, 4, 'to a token');
+# those that were closed above may be there a little longer
+
+cmp_ok(control('publish', { token => 't1', event => 'hi', data => 1 })
+	->json->{receivers}, '>=', 4, 'to a token');
 is_deeply($s->recv_event, [ 'hi', 1 ], 'arrives');
 
 is(control('rooms', {})->body =~ /\x01|\\u0001/, '', 'no list shows a token');
