@@ -158,6 +158,10 @@ $r = $hook->wait_requests(1)->[0];
 is($r->{json}{user}{id}, 'u1', 'the app knows the user');
 is($r->{json}{token}, 't1', 'and the token');
 
+# which has to answer before anybody hears
+
+$back->recv_event('sync');
+
 # ignoreSelf is for all tabs; own token as receiver
 
 ok(!grep({ $_->[0] eq 'sync' } ask($s2, $back)), 'ignoreSelf skips all tabs');
