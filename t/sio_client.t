@@ -3,7 +3,8 @@
 # Copyright (C) sync for nginx
 
 # socket.io-client as it comes from npm: by default, by polling alone, by
-# WebSocket alone; 200 of them, with 20,000 messages.
+# WebSocket alone; 200 of them, who hear 20,000 messages, and by WebSocket say
+# as many.
 
 use warnings;
 use strict;
@@ -17,7 +18,7 @@ use Test::Sync;
 
 my ($clients, $rooms, $messages) = (200, 20, 100);
 
-my $t = Test::Sync->new(timeout => 300)->plan(21);
+my $t = Test::Sync->new(timeout => 300)->plan(24);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -47,7 +48,10 @@ $t->run;
 
 my $url = 'http://127.0.0.1:' . $t->port(0);
 
+my %talks = ('polling,websocket' => 0.25, polling => 0.25, websocket => 1.5);
+
 for my $transports ('polling,websocket', 'polling', 'websocket') {
+	my $stay = $clients - int $clients / 3;
 	my $r = load($transports);
 
 	is_deeply($r->{faults}, [], "$transports: nothing lost, doubled, reordered");
@@ -55,6 +59,8 @@ for my $transports ('polling,websocket', 'polling', 'websocket') {
 	cmp_ok($r->{breaks}, '>', $clients / 4, 'some left and came back');
 	cmp_ok($r->{killed}, '>', $clients / 16, 'some had their polls killed');
 	cmp_ok($r->{heard}, '>', $clients * $messages * 9 / 10, 'messages heard');
+	cmp_ok($r->{acks}, '>=', $stay * (int($messages * $talks{$transports}) - 1),
+		'messages said');
 	is($r->{upgraded}, $transports eq 'polling' ? 0 : $clients,
 		'transports at the end');
 	ok($t->wait_for(sub { return clients() == 0 }), 'all are gone');
@@ -64,7 +70,8 @@ sub load {
 	my ($transports) = @_;
 
 	open my $out, '-|', 'node', "$FindBin::Bin/sio/load.mjs", $url,
-		$transports, $clients, $rooms, $messages or die "node: $!\n";
+		$transports, $clients, $rooms, $messages, $talks{$transports}
+		or die "node: $!\n";
 	my $line = <$out> // '{}';
 	close $out;
 

@@ -3,11 +3,11 @@
 // Many clients of socket.io-client that talk in rooms, some of which come and
 // go.
 //
-//     node load.mjs url transports clients rooms messages
+//     node load.mjs url transports clients rooms messages talks
 //
 // So many messages are published to each room, and while that goes on each
-// client asks half as often for an answer of its own.  The transports are joined
-// by commas.  A third of the clients leaves in the middle and comes back, some
+// client that stays talks to itself so many times a message, on average.  The
+// transports are joined by commas.  A third of the clients leaves in the middle and comes back, some
 // as their connections are killed, with a poll that waits, some by a close or a
 // disconnect of their own.  What a client heard while it was connected must be
 // all there was, in one order.  Prints {"connected", "heard", "acks", "upgraded",
@@ -16,7 +16,7 @@
 import { io } from 'socket.io-client';
 
 const [url, transports, ...numbers] = process.argv.slice(2);
-const [clients, rooms, messages] = numbers.map(Number);
+const [clients, rooms, messages, talks] = numbers.map(Number);
 
 const faults = [];
 const fault = (text) => faults.length < 20 && faults.push(text);
@@ -32,10 +32,12 @@ class Client {
 		this.n = n;
 		this.room = `room:${n % rooms}`;
 		this.index = 0;
+		this.talks = 0;
 		this.last = undefined;          // heard in this connection
 		this.heard = [];
 		this.leaves = n % 3 == 2;
 		this.replies = new Map();
+		this.echoes = [];               // that are to come, in their order
 
 		this.socket = io(url, {
 			transports: transports.split(','),
@@ -45,6 +47,7 @@ class Client {
 		});
 
 		this.socket.on('said', (data) => this.said(data));
+		this.socket.on('sync', (message) => this.echo(message));
 		this.socket.onAny((event, value) => this.reply(event, value));
 		this.socket.on('disconnect', (reason) => {
 			if (!this.leaving) {
@@ -87,12 +90,13 @@ class Client {
 	// what a client sends to itself comes back before or after the answer, once
 
 	async talk() {
+		const n = ++this.talks;
 		const heard = new Promise((resolve) =>
-			this.socket.once('sync', resolve));
+			this.echoes.push({ n, resolve }));
 
 		const answer = await this.ask('sync', {
-			name: 'sync/load/talk/v1',
-			cb: 'load/talk/v1',
+			name: `sync/load/talk${n}/v1`,
+			cb: `load/talk${n}/v1`,
 			receiver: this.socket.id,
 			data: {},
 		});
@@ -104,6 +108,16 @@ class Client {
 		await within(60000, heard, `the sync of client ${this.n}`);
 
 		sum.acks++;
+	}
+
+	echo({ cb }) {
+		const { n, resolve } = this.echoes.shift() ?? {};
+
+		if (cb !== `sync/load/talk${n}/v1`) {
+			fault(`client ${this.n}: heard ${cb}, not that of ${n}`);
+		}
+
+		resolve?.();
 	}
 
 	killed() {
@@ -137,6 +151,10 @@ class Client {
 	}
 }
 
+// so many of these are as many talks as a message shall have
+
+const turns = (i) => Math.floor((i + 1) * talks) - Math.floor(i * talks);
+
 async function say(room, seq) {
 	const r = await fetch(`${url}/control/publish`, {
 		method: 'POST',
@@ -158,8 +176,8 @@ try {
 		const said = Array.from({ length: rooms }, (_, n) =>
 			say(`room:${n}`, seq));
 
-		const talked = all.filter((c) => !c.leaves && (c.n + seq) % 2)
-			.map((c) => c.talk());
+		const talked = all.filter((c) => !c.leaves).flatMap((c) =>
+			Array.from({ length: turns(c.n + seq) }, () => c.talk()));
 
 		if (seq === Math.floor(messages / 3)) {
 			for (const c of all.filter((c) => c.leaves)) {
