@@ -43,6 +43,7 @@ static ngx_int_t sync_eio_client_opened(sync_client_t *c,
     ngx_http_request_t *r);
 static void sync_eio_client_text(sync_client_t *c, u_char *p, size_t len);
 static void sync_eio_client_binary(sync_client_t *c, u_char *p, size_t len);
+static void sync_eio_client_drained(sync_client_t *c);
 static void sync_eio_client_closed(sync_client_t *c);
 static void sync_eio_client_probed(sync_client_t *c, sync_eio_packet_t *pkt);
 static void sync_eio_client_put(sync_client_t *c, u_char *p, size_t len,
@@ -68,7 +69,7 @@ static const sync_client_ops_t  sync_eio_client_ops = {
 const sync_client_handler_t  sync_eio_client_handler = {
     sync_eio_client_text,
     sync_eio_client_binary,
-    NULL,
+    sync_eio_client_drained,
     sync_eio_client_closed
 };
 
@@ -294,6 +295,15 @@ sync_eio_client_binary(sync_client_t *c, u_char *p, size_t len)
 
 
 /* The session goes first: it leads to the record. */
+
+static void
+sync_eio_client_drained(sync_client_t *c)
+{
+    if (c->record && sync_eio_worker.handler->client.drained) {
+        sync_eio_worker.handler->client.drained(c);
+    }
+}
+
 
 static void
 sync_eio_client_closed(sync_client_t *c)

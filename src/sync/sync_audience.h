@@ -194,5 +194,8 @@ void sync_fanout_forget(sync_client_t *c, sync_member_t *m);
 /* The client closes, or goes to another worker. */
 void sync_fanout_forget_all(sync_client_t *c);
 
+/* Whether the client still catches up in a room, which goes on then. */
+ngx_uint_t sync_fanout_reading(sync_client_t *c);
+
 
 #endif /* _SYNC_AUDIENCE_H_INCLUDED_ */

@@ -851,6 +851,7 @@ sync_call_finish(sync_call_t *call, sync_call_result_e rc)
 
     if (!call->outlive) {
         sync_call_unlink(call);
+        ngx_queue_insert_tail(&sync_call_others, &call->queue);
     }
 
     if (call->hook) {

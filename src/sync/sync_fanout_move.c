@@ -51,8 +51,16 @@ sync_fanout_depart(sync_client_t *c, sync_sid_t *s)
     }
 
     seats = (uint32_t *) (audiences + n);
-    rc = sync_fanout_worker.host->batch || sync_stage_waits(c) ? SYNC_AGAIN
-                                                               : SYNC_OK;
+    rc = SYNC_OK;
+
+    /* who catches up does so first, by way of what is left for a poll */
+
+    if (sync_fanout_worker.host->batch || sync_stage_waits(c)
+        || sync_fanout_reading(c))
+    {
+        rc = SYNC_AGAIN;
+    }
+
     i = 0;
 
     for (m = c->record->members; m; m = m->next) {
@@ -81,6 +89,8 @@ sync_fanout_depart(sync_client_t *c, sync_sid_t *s)
     }
 
     if (rc == SYNC_OK) {
+        sync_fanout_forget_all(c);
+
         c->record = NULL;
 
         for (i = 0; i < n; i++) {

@@ -655,6 +655,25 @@ sync_replay_settled(sync_audience_t *a, uint64_t lsn)
 }
 
 
+ngx_uint_t
+sync_fanout_reading(sync_client_t *c)
+{
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    if (rs == NULL || rs->replays == NULL) {
+        return 0;
+    }
+
+    if (c->out == NULL) {
+        sync_replay_drained(c);
+    }
+
+    return 1;
+}
+
+
 void
 sync_fanout_forget(sync_client_t *c, sync_member_t *m)
 {
