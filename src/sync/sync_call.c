@@ -851,7 +851,6 @@ sync_call_finish(sync_call_t *call, sync_call_result_e rc)
 
     if (!call->outlive) {
         sync_call_unlink(call);
-        ngx_queue_insert_tail(&sync_call_others, &call->queue);
     }
 
     if (call->hook) {
@@ -870,6 +869,10 @@ sync_call_finish(sync_call_t *call, sync_call_result_e rc)
 
     sync_call_unlink(call);
     call->client = NULL;
+
+    /* its hook may go on for a while */
+
+    ngx_queue_insert_tail(&sync_call_others, &call->queue);
 }
 
 
