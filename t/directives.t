@@ -45,7 +45,8 @@ my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=open", "join=public", "join=user", '
 	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
 my $events = '"server", "api", "connect", "join", "leave", "client", '
-	. '"disconnect", "connected", "joined", "left", or "cancel"';
+	. '"disconnect", "connected", "joined", "left", "location", '
+	. 'or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
 my $rates = '"route=60r/m", "ip=100r/m"';
@@ -187,7 +188,7 @@ my @later = (
 	[ 'sync_session hook /hook',       'hook', '"off", "memory"' ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ fanout delivered location presence /
+		qw/ fanout delivered presence /
 );
 
 my @twice = (

@@ -74,6 +74,17 @@ http {
             sync_hook client     /_hook/client;
         }
 
+        location /asked/in/ {
+            sync control;
+            sync_session memory;
+            sync_token query:t;
+
+            location /asked/in/ws {
+                sync websocket;
+                sync_hook location /_hook/location;
+            }
+        }
+
         location /_hook/ {
             internal;
             proxy_pass http://127.0.0.1:%%PORT_1%%;
@@ -186,7 +197,7 @@ my %told = $pages{'docs/hooks.md'}
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
 is(join(' ', sort keys %told),
-	'cancel client connect disconnect join joined server',
+	'cancel client connect disconnect join joined location server',
 	'hooks that are told');
 
 # dialogues
@@ -337,12 +348,18 @@ sub asked {
 	$hook->wait_requests(1, qr/hang/);
 	$ws->send_json([ 'apiCancel', { responseIndex => 3 } ]);
 
+	$t->http('POST', '/asked/in/session/save', json => { token => 't1',
+		session => { id => 'u1' } });
+	my $in = $t->ws('/asked/in/ws?t=t1', headers => \@headers);
+	$in->send_json([ 'updateLocation', { pathName => '/board/7' } ]);
+
 	$es->disconnect;
 	$hook->wait_requests(1, qr/cancel/);
+	$hook->wait_requests(1, qr/location/);
 	$ws->shut;
 
 	return map { $_->{json}{event} => $_->{json} }
-		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(8)};
+		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(9)};
 }
 
 # These return what was not as the text says.

@@ -157,7 +157,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "api", SYNC_HOOK_API, 0 },
     { "fanout", -1, 0 },
     { "delivered", -1, 0 },
-    { "location", -1, 0 },
+    { "location", SYNC_HOOK_LOCATION, 0 },
     { "presence", -1, 0 },
     { "cancel", SYNC_HOOK_CANCEL, 0 },
     { NULL, -1, 0 }
@@ -671,8 +671,8 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
                                   "\"leave\", \"client\", "
                                   "\"disconnect\", \"connected\", "
-                                  "\"joined\", \"left\", or "
-                                  "\"cancel\"";
+                                  "\"joined\", \"left\", "
+                                  "\"location\", or \"cancel\"";
 
     value = cf->args->elts;
 

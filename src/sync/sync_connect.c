@@ -1076,14 +1076,14 @@ sync_connect_closed(sync_client_t *c)
 }
 
 
-/* The disconnect hook: {"clientId","userId","rooms","timestamp"}. */
+/* The disconnect hook: {"clientId","userId","token","rooms","timestamp"}. */
 
 static void
 sync_connect_tell(sync_client_t *c)
 {
     ngx_uint_t        i, n;
     ngx_time_t       *tp;
-    sync_str_t       *rooms, json, user;
+    sync_str_t       *rooms, json, user, token;
     sync_writer_t     w;
     sync_settings_t  *s;
     u_char            id[SYNC_ID_TEXT];
@@ -1107,6 +1107,7 @@ sync_connect_tell(sync_client_t *c)
 
     sync_registry_print_id(id, c->record->id);
     sync_registry_user(c->record, &user);
+    sync_session_token(c, &token);
 
     do {
         sync_reply_text(&w);
@@ -1117,6 +1118,15 @@ sync_connect_tell(sync_client_t *c)
 
         if (user.len) {
             sync_json_write_str(&w, &user);
+
+        } else {
+            sync_write_literal(&w, "null");
+        }
+
+        sync_write_literal(&w, ",\"token\":");
+
+        if (token.len) {
+            sync_json_write_str(&w, &token);
 
         } else {
             sync_write_literal(&w, "null");

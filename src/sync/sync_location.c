@@ -26,6 +26,7 @@ typedef struct {
     ngx_pool_t         *pool;
     sync_str_t          value;          /* JSON */
     sync_str_t          old;            /* JSON, or empty */
+    sync_str_t          user;           /* or empty */
     u_char              id[SYNC_ID_LEN];
 } sync_location_t;
 
@@ -44,6 +45,7 @@ sync_location_update(sync_client_t *c, sync_json_t *arg)
 {
     u_char           *p;
     ngx_int_t         rc;
+    sync_str_t        user;
     ngx_pool_t       *pool;
     sync_location_t  *l;
 
@@ -65,7 +67,9 @@ sync_location_update(sync_client_t *c, sync_json_t *arg)
         return;
     }
 
-    p = ngx_pnalloc(pool, arg->raw.len + c->token->len);
+    sync_registry_user(c->record, &user);
+
+    p = ngx_pnalloc(pool, arg->raw.len + c->token->len + user.len);
     if (p == NULL) {
         ngx_destroy_pool(pool);
         return;
@@ -81,7 +85,11 @@ sync_location_update(sync_client_t *c, sync_json_t *arg)
 
     l->op.token.data = p;
     l->op.token.len = c->token->len;
-    ngx_memcpy(p, c->token->token, c->token->len);
+    p = ngx_cpymem(p, c->token->token, c->token->len);
+
+    l->user.data = p;
+    l->user.len = user.len;
+    ngx_memcpy(p, user.data, user.len);
 
     l->op.settings = l->settings;
     l->op.edit = sync_location_edit;
@@ -237,18 +245,26 @@ sync_location_done(sync_session_op_t *op, ngx_int_t rc)
 }
 
 
-/* The location hook: {"clientId","token","oldLocation","newLocation"}. */
+/*
+ * The location hook: {"clientId","userId","token","oldLocation",
+ * "newLocation","timestamp"}.
+ */
 
 static void
 sync_location_tell(sync_location_t *l)
 {
-    sync_str_t     json;
-    sync_writer_t  w;
-    u_char         id[SYNC_ID_TEXT];
+    ngx_time_t     *tp;
+    sync_str_t      json;
+    sync_writer_t   w;
+    u_char          id[SYNC_ID_TEXT];
+
+    static sync_str_t  null = sync_string("null");
 
     if (l->settings->hooks[SYNC_HOOK_LOCATION].uri.len == 0) {
         return;
     }
+
+    tp = ngx_timeofday();
 
     sync_registry_print_id(id, l->id);
 
@@ -256,22 +272,32 @@ sync_location_tell(sync_location_t *l)
         sync_reply_text(&w);
         sync_write_literal(&w, "{\"clientId\":\"");
         sync_write(&w, id, SYNC_ID_TEXT);
-        sync_write_literal(&w, "\",\"token\":");
-        sync_json_write_str(&w, &l->op.token);
-        sync_write_literal(&w, ",\"oldLocation\":");
+        sync_write_literal(&w, "\",\"userId\":");
 
-        if (l->old.len) {
-            sync_write_str(&w, &l->old);
+        if (l->user.len) {
+            sync_json_write_str(&w, &l->user);
 
         } else {
-            sync_write_literal(&w, "null");
+            sync_write_str(&w, &null);
         }
 
+        sync_write_literal(&w, ",\"token\":");
+        sync_json_write_str(&w, &l->op.token);
+        sync_write_literal(&w, ",\"oldLocation\":");
+        sync_write_str(&w, l->old.len ? &l->old : &null);
         sync_write_literal(&w, ",\"newLocation\":");
         sync_write_str(&w, &l->value);
+        sync_write_literal(&w, ",\"timestamp\":");
+        sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
         sync_write_byte(&w, '}');
 
     } while (sync_reply_again(&w));
+
+    if (w.len == 0) {
+        sync_zone_count(l->settings->main->zone, SYNC_COUNT_NOTIFY_DROPPED,
+                        1);
+        return;
+    }
 
     sync_reply_str(&json, &w);
 
