@@ -9,7 +9,6 @@
 #include <ngx_md5.h>
 #include <sync_sid.h>
 #include <sync_room.h>
-#include <sync_session_store.h>
 
 
 /*
@@ -23,15 +22,7 @@
  * A session is freed by the last of those that need it: its owner, the poll
  * that waits or is being sent, and who claimed it.  It stays in the hash till
  * then, so that a death among them leaves nothing that cannot be found.
- *
- * A chunk is filled by its maker before it is linked, without the lock; so
- * one that is linked is whole, and one whose maker died is lost.
  */
-
-
-/* sessions looked at and removed each time the lock is held, in a reaping */
-#define SYNC_SID_BUCKETS  1024
-#define SYNC_SID_REAPED   32
 
 
 /* the structure has the size that is stated */
@@ -39,27 +30,8 @@
 typedef char sync_sid_is_160[sizeof(sync_sid_t) == 160 ? 1 : -1];
 
 
-static sync_sid_t **sync_sid_bucket(sync_zone_t *z, const u_char *id);
 static sync_sid_t *sync_sid_lookup_locked(sync_zone_t *z, const u_char *id);
-static sync_sid_t *sync_sid_find_locked(sync_zone_t *z, const u_char *id,
-    uint32_t endpoint);
-static void sync_sid_close_locked(sync_zone_t *z, sync_sid_t *s,
-    sync_wake_set_t *wake);
-static ngx_uint_t sync_sid_unused(sync_sid_t *s);
-static void sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s);
 static void sync_sid_drop_namespace(sync_zone_t *z, sync_sid_t *s);
-static void sync_sid_append(sync_sid_chunk_t **list, sync_sid_chunk_t *chunk);
-static sync_sid_chunk_t *sync_sid_shift(sync_sid_chunk_t **list);
-static ngx_uint_t sync_sid_may_adopt(sync_zone_t *z, sync_sid_t *s);
-static void sync_sid_mark_locked(sync_zone_t *z, sync_sid_node_t *node,
-    sync_wake_set_t *wake);
-static void sync_sid_unmark_locked(sync_zone_t *z, sync_sid_node_t *node);
-static ngx_uint_t sync_sid_reap_one(sync_zone_t *z, sync_sid_t *s,
-    ngx_uint_t slot);
-static void sync_sid_mend_node(sync_zone_t *z, sync_sid_node_t *node);
-static const char *sync_sid_check_one(sync_zone_t *z, sync_sid_t *s,
-    size_t *used);
-static const char *sync_sid_check_node(sync_zone_t *z, sync_sid_node_t *node);
 
 
 sync_sid_t *
@@ -103,7 +75,7 @@ sync_sid_create(sync_zone_t *z, const u_char *id, uint32_t endpoint,
 
 /* An id is random, so its bytes are a hash already. */
 
-static sync_sid_t **
+sync_sid_t **
 sync_sid_bucket(sync_zone_t *z, const u_char *id)
 {
     uint32_t  hash;
@@ -131,7 +103,7 @@ sync_sid_lookup_locked(sync_zone_t *z, const u_char *id)
 
 /* What a request may use. */
 
-static sync_sid_t *
+sync_sid_t *
 sync_sid_find_locked(sync_zone_t *z, const u_char *id, uint32_t endpoint)
 {
     sync_sid_t  *s;
@@ -164,7 +136,7 @@ sync_sid_close(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
 }
 
 
-static void
+void
 sync_sid_close_locked(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
 {
     s->closed = 1;
@@ -185,14 +157,14 @@ sync_sid_close_locked(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 sync_sid_unused(sync_sid_t *s)
 {
     return s->closed && !s->moving && !s->polling && !s->sending;
 }
 
 
-static void
+void
 sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s)
 {
     sync_sid_t        **p;
@@ -231,246 +203,6 @@ sync_sid_client_id(sync_zone_t *z, u_char *client, const u_char *id)
     ngx_md5_update(&md5, id, SYNC_SID_LEN);
     ngx_md5_update(&md5, z->sh->key, sizeof(z->sh->key));
     ngx_md5_final(client, &md5);
-}
-
-
-sync_sid_chunk_t *
-sync_sid_chunk(sync_zone_t *z, size_t len)
-{
-    sync_sid_chunk_t  *chunk;
-
-    sync_zone_lock(z);
-
-    chunk = sync_zone_alloc_locked(z, offsetof(sync_sid_chunk_t, data) + len);
-
-    sync_zone_unlock(z);
-
-    if (chunk) {
-        chunk->next = NULL;
-        chunk->len = (uint32_t) len;
-        chunk->kind = 0;
-    }
-
-    return chunk;
-}
-
-
-void
-sync_sid_free_chunk(sync_zone_t *z, sync_sid_chunk_t *chunk)
-{
-    sync_zone_lock(z);
-
-    sync_zone_free_locked(z, chunk);
-
-    sync_zone_unlock(z);
-}
-
-
-static void
-sync_sid_append(sync_sid_chunk_t **list, sync_sid_chunk_t *chunk)
-{
-    while (*list) {
-        list = &(*list)->next;
-    }
-
-    sync_heap_order();
-    *list = chunk;
-    sync_heap_order();
-}
-
-
-static sync_sid_chunk_t *
-sync_sid_shift(sync_sid_chunk_t **list)
-{
-    sync_sid_chunk_t  *chunk;
-
-    chunk = *list;
-
-    if (chunk) {
-        *list = chunk->next;
-        sync_heap_order();
-        chunk->next = NULL;
-    }
-
-    return chunk;
-}
-
-
-ngx_int_t
-sync_sid_put(sync_zone_t *z, const u_char *id, uint32_t endpoint,
-    sync_sid_chunk_t *chunk, size_t limit, ngx_uint_t *adopt,
-    sync_wake_set_t *wake)
-{
-    ngx_int_t    rc;
-    sync_sid_t  *s;
-
-    rc = SYNC_DECLINED;
-
-    sync_zone_lock(z);
-
-    s = sync_sid_find_locked(z, id, endpoint);
-
-    if (s && s->nin > limit) {
-        rc = SYNC_BUSY;
-
-    } else if (s) {
-        rc = SYNC_OK;
-
-        sync_sid_append(&s->in, chunk);
-        s->nin += chunk->len;
-
-        sync_sid_mark_locked(z, &s->owner, wake);
-
-        *adopt = sync_sid_may_adopt(z, s);
-    }
-
-    sync_zone_unlock(z);
-
-    return rc;
-}
-
-
-ngx_int_t
-sync_sid_poll(sync_zone_t *z, const u_char *id, uint32_t endpoint,
-    uint64_t cookie, ngx_uint_t end, sync_sid_t **sid, ngx_uint_t *adopt,
-    sync_wake_set_t *wake)
-{
-    ngx_int_t    rc;
-    sync_sid_t  *s;
-
-    rc = SYNC_DECLINED;
-
-    sync_zone_lock(z);
-
-    s = sync_sid_find_locked(z, id, endpoint);
-
-    if (s && s->upgraded) {
-        rc = SYNC_ERROR;
-
-    } else if (s && s->polling) {
-        rc = SYNC_BUSY;
-
-        if (end) {
-            s->ended = 1;
-            sync_sid_mark_locked(z, &s->owner, wake);
-        }
-
-    } else if (s) {
-        rc = SYNC_OK;
-        *sid = s;
-
-        s->poll.cookie = cookie;
-        s->poll.slot = (uint16_t) sync_worker_slot(z, z->self);
-        sync_heap_order();
-        s->polling = 1;
-
-        sync_sid_mark_locked(z, &s->owner, wake);
-
-        *adopt = sync_sid_may_adopt(z, s);
-    }
-
-    sync_zone_unlock(z);
-
-    return rc;
-}
-
-
-ngx_int_t
-sync_sid_take(sync_zone_t *z, sync_sid_t *s, sync_sid_chunk_t **chunks)
-{
-    ngx_int_t  rc;
-
-    sync_zone_lock(z);
-
-    if (s->sending) {
-        rc = SYNC_AGAIN;
-
-    } else if (s->out) {
-        rc = SYNC_OK;
-        *chunks = s->out;
-
-        s->sender = s->poll.slot;
-        sync_heap_order();
-        s->sending = 1;
-
-    } else if (s->closed) {
-        rc = SYNC_SID_CLOSE;
-
-    } else if (s->upgrading) {
-        rc = SYNC_SID_NOOP;
-
-    } else {
-        rc = SYNC_AGAIN;
-    }
-
-    if (rc != SYNC_AGAIN) {
-        sync_sid_unmark_locked(z, &s->poll);
-        s->polling = 0;
-    }
-
-    if (sync_sid_unused(s)) {
-        sync_sid_free_locked(z, s);
-    }
-
-    sync_zone_unlock(z);
-
-    return rc;
-}
-
-
-void
-sync_sid_sent(sync_zone_t *z, sync_sid_t *s, sync_sid_chunk_t *last,
-    sync_wake_set_t *wake)
-{
-    sync_sid_chunk_t  *chunk;
-
-    sync_zone_lock(z);
-
-    while (last && s->out) {
-        chunk = sync_sid_shift(&s->out);
-
-        if (chunk == last) {
-            last = NULL;
-        }
-
-        sync_zone_free_locked(z, chunk);
-    }
-
-    s->sending = 0;
-
-    if (s->polling) {
-        sync_sid_mark_locked(z, &s->poll, wake);
-    }
-
-    if (s->upgrading && !s->closed) {
-        sync_sid_mark_locked(z, &s->owner, wake);
-    }
-
-    if (sync_sid_unused(s)) {
-        sync_sid_free_locked(z, s);
-    }
-
-    sync_zone_unlock(z);
-}
-
-
-void
-sync_sid_unpoll(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
-{
-    sync_zone_lock(z);
-
-    sync_sid_unmark_locked(z, &s->poll);
-    s->polling = 0;
-
-    if (s->upgrading && !s->closed) {
-        sync_sid_mark_locked(z, &s->owner, wake);
-    }
-
-    if (sync_sid_unused(s)) {
-        sync_sid_free_locked(z, s);
-    }
-
-    sync_zone_unlock(z);
 }
 
 
@@ -638,41 +370,6 @@ sync_sid_news(sync_zone_t *z, sync_sid_news_t *news)
 }
 
 
-sync_sid_chunk_t *
-sync_sid_in(sync_zone_t *z, sync_sid_t *s)
-{
-    sync_sid_chunk_t  *chunk;
-
-    sync_zone_lock(z);
-
-    chunk = sync_sid_shift(&s->in);
-
-    if (chunk) {
-        s->nin -= chunk->len;
-    }
-
-    sync_zone_unlock(z);
-
-    return chunk;
-}
-
-
-void
-sync_sid_give(sync_zone_t *z, sync_sid_t *s, sync_sid_chunk_t *chunk,
-    sync_wake_set_t *wake)
-{
-    sync_zone_lock(z);
-
-    sync_sid_append(&s->out, chunk);
-
-    if (s->polling) {
-        sync_sid_mark_locked(z, &s->poll, wake);
-    }
-
-    sync_zone_unlock(z);
-}
-
-
 /*
  * The record names its new slot before the session does: should the owner
  * die in between, the session is reaped with the record.
@@ -729,21 +426,6 @@ sync_sid_move(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
     sync_zone_unlock(z);
 
     return SYNC_OK;
-}
-
-
-sync_sid_chunk_t *
-sync_sid_out(sync_zone_t *z, sync_sid_t *s)
-{
-    sync_sid_chunk_t  *chunk;
-
-    sync_zone_lock(z);
-
-    chunk = sync_sid_shift(&s->out);
-
-    sync_zone_unlock(z);
-
-    return chunk;
 }
 
 
@@ -806,35 +488,9 @@ sync_sid_set_record(sync_zone_t *z, sync_sid_t *s, sync_record_t *rec)
 }
 
 
-void
-sync_sid_nudge(sync_zone_t *z, uint32_t *bucket, sync_wake_set_t *wake)
-{
-    ngx_uint_t   i, slot;
-    sync_sid_t  *s;
-
-    slot = sync_worker_slot(z, z->self);
-
-    sync_zone_lock(z);
-
-    for (i = 0; i < SYNC_SID_BUCKETS && *bucket <= z->sh->sid_mask; i++) {
-
-        for (s = z->sh->sids[*bucket]; s; s = s->next) {
-
-            if (s->owner.slot == slot && s->polling) {
-                sync_sid_mark_locked(z, &s->poll, wake);
-            }
-        }
-
-        (*bucket)++;
-    }
-
-    sync_zone_unlock(z);
-}
-
-
 /* The owner is about to exit, and this worker is not. */
 
-static ngx_uint_t
+ngx_uint_t
 sync_sid_may_adopt(sync_zone_t *z, sync_sid_t *s)
 {
     return z->sh->workers[s->owner.slot].exiting
@@ -844,7 +500,7 @@ sync_sid_may_adopt(sync_zone_t *z, sync_sid_t *s)
 }
 
 
-static void
+void
 sync_sid_mark_locked(sync_zone_t *z, sync_sid_node_t *node,
     sync_wake_set_t *wake)
 {
@@ -875,7 +531,7 @@ sync_sid_mark_locked(sync_zone_t *z, sync_sid_node_t *node,
 }
 
 
-static void
+void
 sync_sid_unmark_locked(sync_zone_t *z, sync_sid_node_t *node)
 {
     sync_sid_node_t  **p;
@@ -899,219 +555,4 @@ sync_sid_unmark_locked(sync_zone_t *z, sync_sid_node_t *node)
 
     z->sh->stamp.sid = NULL;
     sync_heap_order();
-}
-
-
-void
-sync_sid_reap_locked(sync_zone_t *z, ngx_uint_t slot, uint32_t *bucket)
-{
-    ngx_uint_t   i, n;
-    sync_sid_t  *s, *next;
-
-    n = 0;
-
-    for (i = 0; i < SYNC_SID_BUCKETS && *bucket <= z->sh->sid_mask; i++) {
-
-        for (s = z->sh->sids[*bucket]; s; s = next) {
-            next = s->next;
-
-            if (n == SYNC_SID_REAPED) {
-                return;
-            }
-
-            n += sync_sid_reap_one(z, s, slot);
-        }
-
-        (*bucket)++;
-    }
-}
-
-
-/* Who hears of it looks by its slow tick at the latest. */
-
-static ngx_uint_t
-sync_sid_reap_one(sync_zone_t *z, sync_sid_t *s, ngx_uint_t slot)
-{
-    sync_record_t  *rec;
-
-    if (s->sending && s->sender == slot) {
-        s->sending = 0;
-
-        if (s->polling) {
-            sync_sid_mark_locked(z, &s->poll, NULL);
-        }
-    }
-
-    if (s->polling && s->poll.slot == slot) {
-        sync_sid_unmark_locked(z, &s->poll);
-        s->polling = 0;
-    }
-
-    if (s->moving && s->claimer == slot) {
-        s->moving = 0;
-        s->ended = 1;
-
-        if (s->owner.slot != slot) {
-            sync_sid_mark_locked(z, &s->owner, NULL);
-        }
-    }
-
-    rec = s->record;
-
-    if (s->owner.slot == slot && !s->closed) {
-        sync_sid_close_locked(z, s, NULL);
-
-        if (rec) {
-            sync_registry_remove_locked(z, rec);
-        }
-    }
-
-    if (!sync_sid_unused(s)) {
-        return 0;
-    }
-
-    sync_sid_free_locked(z, s);
-
-    return 1;
-}
-
-
-void
-sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
-{
-    uint32_t     i;
-    sync_sid_t  *s;
-
-    if (stamp->sid) {
-        sync_sid_mend_node(z, &stamp->sid->owner);
-        sync_sid_mend_node(z, &stamp->sid->poll);
-        sync_heap_order();
-
-        stamp->sid = NULL;
-        sync_heap_order();
-    }
-
-    z->sh->nsids = 0;
-
-    for (i = 0; i <= z->sh->sid_mask; i++) {
-        for (s = z->sh->sids[i]; s; s = s->next) {
-            z->sh->nsids++;
-        }
-    }
-
-    sync_session_store_mend(z, stamp->session);
-    sync_heap_order();
-
-    stamp->session = NULL;
-    sync_heap_order();
-
-    sync_room_mend(z, stamp);
-}
-
-
-static void
-sync_sid_mend_node(sync_zone_t *z, sync_sid_node_t *node)
-{
-    sync_sid_node_t  *n;
-
-    node->queued = 0;
-
-    for (n = z->sh->workers[node->slot].sids; n; n = n->next) {
-        if (n == node) {
-            node->queued = 1;
-        }
-    }
-}
-
-
-const char *
-sync_sid_check(sync_zone_t *z, size_t *used)
-{
-    uint32_t     i;
-    const char  *text;
-    ngx_uint_t   n;
-    sync_sid_t  *s;
-
-    n = 0;
-    *used = 0;
-
-    for (i = 0; i <= z->sh->sid_mask; i++) {
-
-        for (s = z->sh->sids[i]; s; s = s->next) {
-            n++;
-
-            if (sync_sid_bucket(z, s->id) != &z->sh->sids[i]) {
-                return "session: wrong bucket";
-            }
-
-            text = sync_sid_check_one(z, s, used);
-            if (text) {
-                return text;
-            }
-        }
-    }
-
-    return (n == z->sh->nsids) ? NULL : "zone: wrong count of sessions";
-}
-
-
-static const char *
-sync_sid_check_one(sync_zone_t *z, sync_sid_t *s, size_t *used)
-{
-    size_t             nin;
-    const char        *text;
-    sync_sid_chunk_t  *chunk;
-
-    *used += sync_heap_block_size(&z->sh->heap, s);
-
-    if (sync_sid_unused(s)) {
-        return "session: closed and not needed";
-    }
-
-    if (s->record && s->record->slot != s->owner.slot) {
-        return "session: the client is another worker's";
-    }
-
-    if (s->poll.queued && !s->polling) {
-        return "session: news for no poll";
-    }
-
-    nin = 0;
-
-    for (chunk = s->in; chunk; chunk = chunk->next) {
-        *used += sync_heap_block_size(&z->sh->heap, chunk);
-        nin += chunk->len;
-    }
-
-    if (nin != s->nin) {
-        return "session: wrong count of bytes";
-    }
-
-    for (chunk = s->out; chunk; chunk = chunk->next) {
-        *used += sync_heap_block_size(&z->sh->heap, chunk);
-    }
-
-    if (s->nsp) {
-        *used += sync_heap_block_size(&z->sh->heap, s->nsp);
-    }
-
-    text = sync_sid_check_node(z, &s->owner);
-
-    return text ? text : sync_sid_check_node(z, &s->poll);
-}
-
-
-static const char *
-sync_sid_check_node(sync_zone_t *z, sync_sid_node_t *node)
-{
-    ngx_uint_t        found;
-    sync_sid_node_t  *n;
-
-    found = 0;
-
-    for (n = z->sh->workers[node->slot].sids; n; n = n->next) {
-        found += (n == node);
-    }
-
-    return (found == node->queued) ? NULL : "session: wrong flag of a list";
 }

@@ -274,4 +274,31 @@ void sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp);
 const char *sync_sid_check(sync_zone_t *z, size_t *used);
 
 
+/* For the files of this store alone; the caller holds the lock. */
+
+sync_sid_t **sync_sid_bucket(sync_zone_t *z, const u_char *id);
+
+/* A session that requests may use, or NULL. */
+sync_sid_t *sync_sid_find_locked(sync_zone_t *z, const u_char *id,
+    uint32_t endpoint);
+
+void sync_sid_close_locked(sync_zone_t *z, sync_sid_t *s,
+    sync_wake_set_t *wake);
+
+/* Whether nobody needs it any more: it is to be freed then. */
+ngx_uint_t sync_sid_unused(sync_sid_t *s);
+void sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s);
+
+void sync_sid_append(sync_sid_chunk_t **list, sync_sid_chunk_t *chunk);
+sync_sid_chunk_t *sync_sid_shift(sync_sid_chunk_t **list);
+
+/* Whether the owner is about to exit, and this worker is not. */
+ngx_uint_t sync_sid_may_adopt(sync_zone_t *z, sync_sid_t *s);
+
+/* Links it into its worker's list, which is woken if wake is not NULL. */
+void sync_sid_mark_locked(sync_zone_t *z, sync_sid_node_t *node,
+    sync_wake_set_t *wake);
+void sync_sid_unmark_locked(sync_zone_t *z, sync_sid_node_t *node);
+
+
 #endif /* _SYNC_SID_H_INCLUDED_ */

@@ -9,6 +9,7 @@
 
 
 #include <sync_settings.h>
+#include <sync_sio.h>
 
 
 /*
@@ -29,6 +30,37 @@
 
 /* Once in a worker, before it looks at anything. */
 void sync_socketio_init_worker(void);
+
+
+/* For the files of Socket.IO alone. */
+
+void sync_socketio_connect_init_worker(void);
+
+/* A CONNECT came. */
+void sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt);
+
+/* Whether that is the namespace the client is in, or is to be in. */
+ngx_uint_t sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp);
+
+/* The client is gone while its CONNECT waits. */
+void sync_socketio_forget(sync_client_t *c);
+
+/* An event came, in full. */
+void sync_socketio_event(sync_client_t *c, sync_sio_packet_t *pkt);
+
+/*
+ * A packet whose attachments follow, its text, which is copied; and one of
+ * them.
+ */
+void sync_socketio_assemble(sync_client_t *c, sync_sio_packet_t *pkt,
+    sync_str_t *text);
+void sync_socketio_binary(sync_client_t *c, u_char *p, size_t len);
+
+/* Frees what sync_socketio_assemble() made and has not gone on yet. */
+void sync_socketio_disassemble(sync_client_t *c);
+
+/* Closes the client for a fault of its own. */
+void sync_socketio_fail(sync_client_t *c);
 
 
 #endif /* _SYNC_SOCKETIO_H_INCLUDED_ */

@@ -1,0 +1,275 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_socketio.h>
+#include <sync_collect.h>
+#include <sync_eio_client.h>
+#include <sync_ws.h>
+
+
+/*
+ * Binary events and acknowledgements of clients: a packet waits till its
+ * attachments are there, and goes on as JSON.
+ */
+
+
+/* A binary message that lacks attachments. */
+
+typedef struct {
+    sync_str_t  text;                   /* the packet */
+    size_t      len;                    /* bytes of all attachments */
+    ngx_uint_t  n;                      /* that are there */
+    sync_str_t  data[SYNC_SIO_ATTACHMENTS_MAX];
+} sync_assembly_t;
+
+
+static void sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as);
+static ngx_int_t sync_socketio_write(sync_writer_t *w, sync_json_t *v,
+    sync_assembly_t *as);
+static ngx_int_t sync_socketio_write_attachment(sync_writer_t *w,
+    sync_json_t *v, sync_assembly_t *as);
+static void sync_socketio_free(sync_assembly_t *as);
+
+
+void
+sync_socketio_assemble(sync_client_t *c, sync_sio_packet_t *pkt,
+    sync_str_t *text)
+{
+    sync_assembly_t    *as;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio == NULL) {
+        eio = sync_eio_client_resume(c);
+    }
+
+    as = NULL;
+
+    if (eio) {
+        as = ngx_calloc(sizeof(sync_assembly_t) + text->len, ngx_cycle->log);
+    }
+
+    if (as == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    as->text.len = text->len;
+    as->text.data = (u_char *) as + sizeof(sync_assembly_t);
+    ngx_memcpy(as->text.data, text->data, text->len);
+
+    eio->opaque = as;
+}
+
+
+void
+sync_socketio_binary(sync_client_t *c, u_char *p, size_t len)
+{
+    sync_assembly_t    *as;
+    sync_sio_packet_t   pkt;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+    as = eio ? eio->opaque : NULL;
+
+    if (as == NULL || as->len + len > c->conf->max_message) {
+        sync_socketio_fail(c);
+        return;
+    }
+
+    as->data[as->n].data = ngx_alloc(len + 1, ngx_cycle->log);
+
+    if (as->data[as->n].data == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    ngx_memcpy(as->data[as->n].data, p, len);
+    as->data[as->n].len = len;
+    as->len += len;
+    as->n++;
+
+    (void) sync_sio_parse(&pkt, &as->text);     /* it did before */
+
+    if (as->n < pkt.attachments) {
+        return;
+    }
+
+    eio->opaque = NULL;
+
+    sync_socketio_assembled(c, as);
+    sync_socketio_free(as);
+
+    if (!c->closing && c->session) {
+        sync_eio_client_settle(c);
+    }
+}
+
+
+static void
+sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
+{
+    size_t             size;
+    u_char            *p;
+    sync_str_t         text;
+    sync_writer_t      w;
+    sync_sio_packet_t  pkt;
+
+    (void) sync_sio_parse(&pkt, &as->text);     /* it did before */
+
+    sync_writer_init(&w, NULL, 0);
+
+    if (sync_socketio_write(&w, &pkt.data, as) != SYNC_OK) {
+        sync_socketio_fail(c);
+        return;
+    }
+
+    size = w.len;
+
+    p = ngx_alloc(size, ngx_cycle->log);
+    if (p == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    sync_writer_init(&w, p, size);
+    (void) sync_socketio_write(&w, &pkt.data, as);
+
+    text.data = p;
+    text.len = size;
+
+    if (sync_json_parse(&pkt.data, &text, NULL) != SYNC_OK) {
+
+        /* it became too deep */
+
+        sync_socketio_fail(c);
+
+    } else if (pkt.type == SYNC_SIO_BINARY_EVENT) {
+        sync_socketio_event(c, &pkt);
+
+    } else {
+        sync_collect_answer(c, pkt.id, &pkt.data.raw);
+    }
+
+    ngx_free(p);
+}
+
+
+/* Writes a value, with the attachments where their placeholders are. */
+
+static ngx_int_t
+sync_socketio_write(sync_writer_t *w, sync_json_t *v, sync_assembly_t *as)
+{
+    ngx_int_t         rc;
+    ngx_uint_t        n;
+    sync_str_t        key;
+    sync_json_t       item;
+    sync_json_iter_t  it;
+
+    if (v->type != SYNC_JSON_ARRAY && v->type != SYNC_JSON_OBJECT) {
+        sync_write_str(w, &v->raw);
+        return SYNC_OK;
+    }
+
+    if (sync_json_get(&item, v, "_placeholder") == SYNC_OK
+        && item.type == SYNC_JSON_TRUE)
+    {
+        return sync_socketio_write_attachment(w, v, as);
+    }
+
+    sync_write(w, v->raw.data, 1);
+    sync_json_iter_init(&it, v);
+
+    for (n = 0;
+         sync_json_next(&it, v->type == SYNC_JSON_OBJECT ? &key : NULL, &item)
+         == SYNC_OK;
+         n++)
+    {
+        if (n) {
+            sync_write_byte(w, ',');
+        }
+
+        if (v->type == SYNC_JSON_OBJECT) {
+            sync_write_byte(w, '"');
+            sync_write_str(w, &key);
+            sync_write_literal(w, "\":");
+        }
+
+        rc = sync_socketio_write(w, &item, as);
+
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+    }
+
+    sync_write(w, v->raw.data + v->raw.len - 1, 1);
+
+    return SYNC_OK;
+}
+
+
+static ngx_int_t
+sync_socketio_write_attachment(sync_writer_t *w, sync_json_t *v,
+    sync_assembly_t *as)
+{
+    u_char       text[4];
+    size_t       i;
+    int64_t      num;
+    ngx_str_t    src, dst, *data;
+    sync_json_t  n;
+
+    if (sync_json_get(&n, v, "num") != SYNC_OK
+        || sync_json_int64(&num, &n) != SYNC_OK
+        || num < 0 || num >= (int64_t) as->n)
+    {
+        return SYNC_ERROR;
+    }
+
+    data = (ngx_str_t *) &as->data[num];
+    dst.data = text;
+
+    sync_write_literal(w, "{\"base64\":\"");
+
+    for (i = 0; i < data->len; i += 3) {
+        src.data = data->data + i;
+        src.len = ngx_min(data->len - i, 3);
+
+        ngx_encode_base64(&dst, &src);
+        sync_write(w, dst.data, dst.len);
+    }
+
+    sync_write_literal(w, "\"}");
+
+    return SYNC_OK;
+}
+
+
+void
+sync_socketio_disassemble(sync_client_t *c)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio && eio->opaque) {
+        sync_socketio_free(eio->opaque);
+        eio->opaque = NULL;
+    }
+}
+
+
+static void
+sync_socketio_free(sync_assembly_t *as)
+{
+    while (as->n) {
+        ngx_free(as->data[--as->n].data);
+    }
+
+    ngx_free(as);
+}

@@ -1,0 +1,600 @@
+
+/*
+ * Copyright (C) sync for nginx
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sync_socketio.h>
+#include <sync_call.h>
+#include <sync_eio_client.h>
+#include <sync_fanout.h>
+#include <sync_notify.h>
+#include <sync_random.h>
+#include <sync_reply.h>
+#include <sync_session_attach.h>
+#include <sync_session_op.h>
+#include <sync_token.h>
+#include <sync_ws.h>
+
+
+/*
+ * CONNECT: who it is, whether the app lets it in, and where to.
+ */
+
+
+#define SYNC_SOCKETIO_NSP_MAX  128      /* bytes, of a namespace's name */
+
+
+/*
+ * A client between its CONNECT and the answer, while its session is read and
+ * the app is asked.
+ */
+
+typedef struct {
+    ngx_queue_t        queue;           /* of this worker's */
+    sync_client_t     *client;
+    sync_session_op_t  op;
+    ngx_uint_t         reading;
+    sync_str_t         auth;            /* JSON, or empty */
+    sync_str_t         user;
+    u_char             id[SYNC_ID_LEN];
+    u_char             token[SYNC_TOKEN_MAX];
+    u_char             name[SYNC_SESSION_USER];
+    u_char             data[1];         /* of auth */
+} sync_entrance_t;
+
+
+static void sync_socketio_invalid(sync_client_t *c, sync_str_t *nsp);
+static void sync_socketio_reject(sync_client_t *c, sync_str_t *nsp,
+    sync_str_t *why);
+static sync_entrance_t *sync_socketio_entrance(sync_client_t *c,
+    sync_sio_packet_t *pkt);
+static ngx_int_t sync_socketio_token(sync_entrance_t *en,
+    sync_sio_packet_t *pkt);
+static void sync_socketio_read(sync_session_op_t *op, ngx_int_t rc);
+static void sync_socketio_known(sync_entrance_t *en, ngx_int_t rc);
+static void sync_socketio_ask(sync_entrance_t *en, sync_str_t *session);
+static void sync_socketio_write_namespace(sync_writer_t *w,
+    sync_client_t *c);
+static void sync_socketio_answered(sync_call_t *call,
+    sync_call_result_e result);
+static void sync_socketio_admit(sync_entrance_t *en);
+static ngx_int_t sync_socketio_enter(sync_client_t *c, sync_str_t *token);
+static void sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code,
+    ngx_uint_t status);
+static void sync_socketio_leave(sync_entrance_t *en);
+
+
+static ngx_queue_t  sync_socketio_entrances;
+
+
+void
+sync_socketio_connect_init_worker(void)
+{
+    ngx_queue_init(&sync_socketio_entrances);
+}
+
+
+void
+sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
+{
+    ngx_int_t         rc;
+    sync_str_t        nsp;
+    sync_entrance_t  *en;
+
+    if (c->record || c->unknown) {
+
+        if (sync_socketio_is_in(c, &pkt->nsp)) {
+            sync_socketio_fail(c);
+
+        } else {
+            sync_socketio_invalid(c, &pkt->nsp);
+        }
+
+        return;
+    }
+
+    sync_str_set(&nsp, "");
+
+    if (!sync_str_is(&pkt->nsp, "/")) {
+
+        if (sync_settings(c)->hooks[SYNC_HOOK_CONNECT].uri.len == 0
+            || pkt->nsp.len > SYNC_SOCKETIO_NSP_MAX)
+        {
+            sync_socketio_invalid(c, &pkt->nsp);
+            return;
+        }
+
+        nsp = pkt->nsp;
+    }
+
+    if (sync_eio_client_name(c, &nsp) != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    en = sync_socketio_entrance(c, pkt);
+
+    if (en == NULL) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    if (sync_socketio_token(en, pkt) != SYNC_OK) {
+        sync_socketio_known(en, SYNC_DECLINED);
+        return;
+    }
+
+    rc = sync_session_read(&en->op);
+
+    if (rc == SYNC_AGAIN) {
+        en->reading = 1;
+        return;
+    }
+
+    sync_socketio_known(en, rc);
+}
+
+
+ngx_uint_t
+sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    return eio && eio->nsp.len ? sync_str_eq(&eio->nsp, nsp)
+                               : sync_str_is(nsp, "/");
+}
+
+
+static void
+sync_socketio_invalid(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_str_t  data;
+
+    sync_str_set(&data, "{\"message\":\"Invalid namespace\"}");
+
+    sync_socketio_reject(c, nsp, &data);
+}
+
+
+/* Says no, in a namespace that the client is not in. */
+
+static void
+sync_socketio_reject(sync_client_t *c, sync_str_t *nsp, sync_str_t *why)
+{
+    u_char            *p;
+    u_char             buf[64];
+    sync_str_t         head;
+    sync_writer_t      w;
+    sync_sio_packet_t  pkt;
+
+    ngx_memzero(&pkt, sizeof(sync_sio_packet_t));
+
+    pkt.type = SYNC_SIO_CONNECT_ERROR;
+    pkt.nsp = *nsp;
+
+    p = buf;
+
+    if (nsp->len > sizeof(buf) - 8) {
+        p = ngx_alloc(nsp->len + 8, ngx_cycle->log);
+        if (p == NULL) {
+            sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+            return;
+        }
+    }
+
+    sync_writer_init(&w, p, nsp->len + 8);
+    sync_write_byte(&w, '4');
+    sync_sio_write_header(&w, &pkt);
+
+    head.data = p;
+    head.len = w.len;
+
+    sync_eio_client_tell(c, &head, why);
+
+    if (p != buf) {
+        ngx_free(p);
+    }
+}
+
+
+static sync_entrance_t *
+sync_socketio_entrance(sync_client_t *c, sync_sio_packet_t *pkt)
+{
+    size_t              len;
+    sync_entrance_t    *en;
+    sync_eio_client_t  *eio;
+
+    len = pkt->has_data ? pkt->data.raw.len : 0;
+
+    en = ngx_alloc(offsetof(sync_entrance_t, data) + len, ngx_cycle->log);
+    if (en == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(en, offsetof(sync_entrance_t, token));
+
+    en->client = c;
+
+    if (len) {
+        en->auth.len = len;
+        en->auth.data = en->data;
+        ngx_memcpy(en->data, pkt->data.raw.data, len);
+    }
+
+    eio = sync_eio_client(c);
+
+    if (eio) {
+        sync_sid_client_id(sync_client_zone(), en->id, eio->id);
+
+    } else {
+        sync_random(en->id, SYNC_ID_LEN);
+    }
+
+    c->unknown = 1;
+
+    ngx_queue_insert_tail(&sync_socketio_entrances, &en->queue);
+
+    return en;
+}
+
+
+/* What the client says, or its handshake did: the first source counts. */
+
+static ngx_int_t
+sync_socketio_token(sync_entrance_t *en, sync_sio_packet_t *pkt)
+{
+    ngx_int_t           place, kept;
+    sync_str_t          token;
+    sync_session_op_t  *op;
+
+    op = &en->op;
+
+    op->settings = sync_settings(en->client);
+    op->done = sync_socketio_read;
+    op->opaque = en;
+
+    place = pkt->has_data
+            ? sync_token_auth(&pkt->data, op->settings, en->token, &op->token)
+            : SYNC_DECLINED;
+
+    kept = sync_call_kept_token(en->client, &token);
+
+    if (kept != SYNC_DECLINED
+        && (place == SYNC_DECLINED || kept < place))
+    {
+        place = kept;
+        op->token = token;
+    }
+
+    if (place == SYNC_DECLINED) {
+        op->token.len = 0;
+        return SYNC_DECLINED;
+    }
+
+    if (op->token.data != en->token) {
+        ngx_memmove(en->token, op->token.data, op->token.len);
+        op->token.data = en->token;
+    }
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_socketio_read(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_entrance_t  *en;
+
+    en = op->opaque;
+    en->reading = 0;
+
+    sync_socketio_known(en, rc);
+}
+
+
+static void
+sync_socketio_known(sync_entrance_t *en, ngx_int_t rc)
+{
+    uint64_t             version;
+    sync_str_t           code;
+    sync_settings_t     *s;
+    sync_session_data_t  data;
+
+    s = sync_settings(en->client);
+    data.json.len = 0;
+
+    if (rc == SYNC_BUSY || rc == SYNC_ERROR) {
+        sync_str_set(&code, "session.unavailable");
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    if (rc == SYNC_OK
+        && sync_session_of(s, &en->op.token, &data, &version) == SYNC_OK)
+    {
+        en->user.data = en->name;
+        en->user.len = data.user.len;
+        ngx_memcpy(en->name, data.user.data, data.user.len);
+    }
+
+    if (s->hooks[SYNC_HOOK_CONNECT].uri.len) {
+        sync_socketio_ask(en, &data.json);
+
+    } else {
+        sync_socketio_admit(en);
+    }
+}
+
+
+static void
+sync_socketio_ask(sync_entrance_t *en, sync_str_t *session)
+{
+    ngx_int_t       rc;
+    sync_str_t      body, code;
+    sync_call_t    *call;
+    sync_client_t  *c;
+    sync_writer_t   w;
+
+    c = en->client;
+
+    sync_str_set(&code, "hook.unavailable");
+
+    call = sync_call_create(c, sync_settings(c), SYNC_HOOK_CONNECT,
+                            sync_socketio_answered);
+    if (call == NULL) {
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    call->opaque = en;
+    call->session = *session;
+    call->token = en->op.token;
+
+    do {
+        sync_reply_text(&w);
+        sync_call_write(call, &w, en->id, &en->user, NULL);
+        sync_write_literal(&w, ",\"transport\":\"socketio\",\"namespace\":");
+        sync_socketio_write_namespace(&w, c);
+        sync_write_literal(&w, ",\"auth\":");
+
+        if (en->auth.len) {
+            sync_write_str(&w, &en->auth);
+
+        } else {
+            sync_write_literal(&w, "null");
+        }
+
+        sync_write_byte(&w, '}');
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&body, &w);
+
+    rc = sync_call_start(call, &body, NULL);
+
+    if (rc != SYNC_OK) {
+
+        if (rc == SYNC_BUSY) {
+            sync_str_set(&code, "hook.busy");
+        }
+
+        sync_socketio_refuse(en, &code, 503);
+    }
+}
+
+
+static void
+sync_socketio_write_namespace(sync_writer_t *w, sync_client_t *c)
+{
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    if (eio && eio->nsp.len) {
+        sync_json_write_str(w, &eio->nsp);
+
+    } else {
+        sync_write_literal(w, "\"/\"");
+    }
+}
+
+
+static void
+sync_socketio_answered(sync_call_t *call, sync_call_result_e result)
+{
+    ngx_uint_t        stop, status;
+    sync_str_t        code;
+    sync_entrance_t  *en;
+
+    en = call->opaque;
+
+    sync_str_set(&code, "auth.forbidden");
+    status = 403;
+
+    if (result == SYNC_CALL_ANSWERED) {
+        stop = sync_call_stop(call, &code, &status);
+
+    } else {
+        stop = !call->settings->hooks[call->event].allow;
+
+        sync_str_set(&code, "hook.unavailable");
+        status = 503;
+    }
+
+    if (stop) {
+        sync_socketio_refuse(en, &code, status);
+        return;
+    }
+
+    sync_socketio_admit(en);
+}
+
+
+static void
+sync_socketio_admit(sync_entrance_t *en)
+{
+    u_char              text[SYNC_ID_TEXT + 2];
+    sync_str_t          code, head, data;
+    sync_zone_t        *z;
+    sync_client_t      *c;
+    sync_record_t      *rec;
+    sync_eio_client_t  *eio;
+
+    c = en->client;
+    z = sync_client_zone();
+    eio = sync_eio_client(c);
+
+    rec = sync_registry_add(z, c->ops->transport, en->id, &en->user,
+                            (uintptr_t) c);
+
+    if (rec == NULL) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "zone \"%V\" is full, client refused", &z->name);
+
+        sync_str_set(&code, "broker.unavailable");
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    c->record = rec;
+
+    if (sync_socketio_enter(c, &en->op.token) != SYNC_OK) {
+        sync_socketio_leave(en);
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    if (eio && eio->sid) {
+        sync_sid_set_record(z, eio->sid, rec);
+    }
+
+    if (sync_eio_client_enter(c) != SYNC_OK) {
+        sync_socketio_leave(en);
+        sync_client_close(c, SYNC_WS_CODE_TRY_LATER, "no memory");
+        return;
+    }
+
+    sync_zone_count(z, SYNC_COUNT_CONNECTS, 1);
+
+    sync_registry_print_id(text, en->id);
+    text[SYNC_ID_TEXT] = '"';
+    text[SYNC_ID_TEXT + 1] = '}';
+
+    sync_str_set(&head, "40{\"sid\":\"");
+    data.data = text;
+    data.len = SYNC_ID_TEXT + 2;
+
+    sync_socketio_leave(en);
+
+    sync_eio_client_say(c, &head, &data);
+
+    if (!c->closing) {
+        sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
+        sync_eio_client_connected(c);
+    }
+}
+
+
+/* It is in its rooms before anything it says is heard. */
+
+static ngx_int_t
+sync_socketio_enter(sync_client_t *c, sync_str_t *token)
+{
+    if (sync_fanout_enter(c) != SYNC_OK) {
+        sync_registry_remove(sync_client_zone(), c->record);
+        c->record = NULL;
+
+        return SYNC_ERROR;
+    }
+
+    if (token->len) {
+
+        if (sync_session_attach(c, token) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
+        sync_session_rejoin(c);
+    }
+
+    return SYNC_OK;
+}
+
+
+static void
+sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code, ngx_uint_t status)
+{
+    sync_str_t          data, nsp;
+    sync_client_t      *c;
+    sync_writer_t       w;
+    sync_eio_client_t  *eio;
+
+    c = en->client;
+    eio = sync_eio_client(c);
+
+    sync_socketio_leave(en);
+
+    sync_zone_count(sync_client_zone(), SYNC_COUNT_REFUSED, 1);
+
+    do {
+        sync_reply_text(&w);
+        sync_write_literal(&w, "{\"message\":");
+        sync_json_write_str(&w, code);
+        sync_write_literal(&w, ",\"data\":{\"errorCode\":");
+        sync_json_write_str(&w, code);
+        sync_write_literal(&w, ",\"httpStatus\":");
+        sync_write_int(&w, status);
+        sync_write_literal(&w, "}}");
+
+    } while (sync_reply_again(&w));
+
+    sync_reply_str(&data, &w);
+
+    sync_str_set(&nsp, "/");
+
+    sync_socketio_reject(c, eio && eio->nsp.len ? &eio->nsp : &nsp, &data);
+
+    if (!c->closing) {
+        sync_str_set(&nsp, "");
+
+        (void) sync_eio_client_name(c, &nsp);   /* takes no memory */
+    }
+}
+
+
+static void
+sync_socketio_leave(sync_entrance_t *en)
+{
+    if (en->reading) {
+        sync_session_cancel(&en->op);
+    }
+
+    en->client->unknown = 0;
+
+    ngx_queue_remove(&en->queue);
+    ngx_free(en);
+}
+
+
+void
+sync_socketio_forget(sync_client_t *c)
+{
+    ngx_queue_t      *q;
+    sync_entrance_t  *en;
+
+    for (q = ngx_queue_head(&sync_socketio_entrances);
+         q != ngx_queue_sentinel(&sync_socketio_entrances);
+         q = ngx_queue_next(q))
+    {
+        en = ngx_queue_data(q, sync_entrance_t, queue);
+
+        if (en->client == c) {
+            sync_socketio_leave(en);
+            return;
+        }
+    }
+}
