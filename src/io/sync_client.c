@@ -29,9 +29,14 @@
 
 #define SYNC_CLIENT_MAX    sync_client_size(NGX_SOCKADDRLEN)
 
-#define sync_client_size(socklen)                                             \
-    ngx_align(offsetof(sync_client_t, sockaddr) + (socklen),                  \
-              SYNC_CLIENT_ALIGN)
+#define sync_client_size(kept)                                                \
+    ngx_align(offsetof(sync_client_t, sockaddr) + (kept), SYNC_CLIENT_ALIGN)
+
+/* what is kept of an address: not the zeros at the end of a sockaddr_in */
+
+#define sync_client_kept(sockaddr, socklen)                                   \
+    ((sockaddr)->sa_family == AF_INET                                         \
+     ? offsetof(struct sockaddr_in, sin_zero) : (size_t) (socklen))
 
 
 typedef struct {
@@ -63,6 +68,7 @@ typedef struct {
 } sync_client_worker_t;
 
 
+static uint8_t sync_client_kind(const sync_client_ops_t *ops);
 static void *sync_client_alloc(size_t size);
 static void sync_client_free(sync_client_t *c);
 static ngx_int_t sync_client_append_framed(sync_client_t *c,
@@ -80,6 +86,8 @@ static ngx_uint_t sync_client_close_queue(ngx_queue_t *queue, ngx_uint_t n,
 
 
 static sync_client_worker_t  sync_client_worker;
+
+const sync_client_ops_t     *sync_client_kinds[SYNC_CLIENT_KINDS];
 
 
 #define sync_client_ticks(ms)  ((uint32_t) ((ms) / SYNC_WHEEL_TICK))
@@ -116,14 +124,15 @@ sync_client_t *
 sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
     sync_client_conf_t *conf)
 {
-    size_t          size;
+    size_t          size, kept;
     sync_client_t  *c;
 
     if (!sync_client_worker.ready) {
         return NULL;
     }
 
-    size = sync_client_size(cn->socklen);
+    kept = sync_client_kept(cn->sockaddr, cn->socklen);
+    size = sync_client_size(kept);
 
     c = sync_client_alloc(size);
     if (c == NULL) {
@@ -133,11 +142,10 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
     ngx_memzero(c, size);
 
     c->connection = cn;
-    c->ops = ops;
     c->conf = conf;
-    c->out_last = &c->out;
-    c->socklen = (uint8_t) cn->socklen;
-    ngx_memcpy(c->sockaddr, cn->sockaddr, cn->socklen);
+    c->kind = sync_client_kind(ops);
+    c->socklen = (uint8_t) kept;
+    ngx_memcpy(c->sockaddr, cn->sockaddr, kept);
 
     ngx_queue_insert_tail(&sync_client_worker.untimed, &c->wheel);
 
@@ -148,10 +156,28 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
 }
 
 
+/* There are fewer tables of them than SYNC_CLIENT_KINDS. */
+
+static uint8_t
+sync_client_kind(const sync_client_ops_t *ops)
+{
+    uint8_t  i;
+
+    for (i = 0; sync_client_kinds[i] && sync_client_kinds[i] != ops; i++) {
+        /* void */
+    }
+
+    sync_client_kinds[i] = ops;
+
+    return i;
+}
+
+
 /*
  * Clients live long.  Among the short-lived blocks of the heap each would
  * keep a page from being given back, so they have blocks of their own, which
- * are kept for the clients to come.
+ * are kept for the clients to come.  The blocks are not malloc()'s, which may
+ * take them from the heap.
  */
 
 static void *
@@ -170,12 +196,16 @@ sync_client_alloc(size_t size)
     }
 
     if ((size_t) (w->last - w->pos) < size) {
-        w->pos = ngx_alloc(SYNC_CLIENT_BLOCK, ngx_cycle->log);
-        if (w->pos == NULL) {
-            w->last = NULL;
+        p = mmap(NULL, SYNC_CLIENT_BLOCK, PROT_READ|PROT_WRITE,
+                 MAP_ANON|MAP_PRIVATE, -1, 0);
+
+        if (p == MAP_FAILED) {
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
+                          "sync: mmap(%d) failed", SYNC_CLIENT_BLOCK);
             return NULL;
         }
 
+        w->pos = p;
         w->last = w->pos + SYNC_CLIENT_BLOCK;
     }
 
@@ -268,7 +298,7 @@ sync_client_takes(sync_client_t *c)
         /* a fast client may get more than that in one turn */
 
         if (!c->waiting) {
-            c->ops->write(c);
+            sync_client_ops(c)->write(c);
         }
 
         if (c->closing) {
@@ -290,7 +320,7 @@ sync_client_append_framed(sync_client_t *c, sync_run_t *run, uint32_t pos,
 {
     ngx_int_t  rc;
 
-    run = c->ops->frame(c, run, pos, last);
+    run = sync_client_ops(c)->frame(c, run, pos, last);
 
     if (run == NULL) {
         return SYNC_ERROR;
@@ -333,14 +363,20 @@ sync_client_append(sync_client_t *c, sync_run_t *run, uint32_t pos,
     }
 
     out->next = NULL;
+    out->tail = out;
     out->run = run;
     out->pos = pos;
     out->last = last;
 
     sync_run_ref(run);
 
-    *c->out_last = out;
-    c->out_last = &out->next;
+    if (c->out) {
+        c->out->tail->next = out;
+        c->out->tail = out;
+
+    } else {
+        c->out = out;
+    }
 
     c->queued += last - pos;
     w->queued += last - pos;
@@ -396,6 +432,11 @@ sync_client_shift(sync_client_t *c, size_t n)
         n -= size;
 
         c->out = out->next;
+
+        if (c->out) {
+            c->out->tail = out->tail;
+        }
+
         sync_run_unref(out->run);
 
         if (w->nouts < SYNC_CLIENT_OUTS) {
@@ -407,8 +448,6 @@ sync_client_shift(sync_client_t *c, size_t n)
             ngx_free(out);
         }
     }
-
-    c->out_last = &c->out;
 }
 
 
@@ -444,7 +483,7 @@ sync_client_drop_output(sync_client_t *c)
 
     rest = first->next;
     first->next = NULL;
-    c->out_last = &first->next;
+    first->tail = first;
 
     c->queued -= first->last - end;
     sync_client_worker.queued -= first->last - end;
@@ -490,7 +529,7 @@ sync_client_write(sync_client_t *c)
         }
 
         if (n == NGX_ERROR) {
-            c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+            sync_client_ops(c)->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
             return;
         }
 
@@ -501,7 +540,7 @@ sync_client_write(sync_client_t *c)
         c->waiting = 1;
 
         if (ngx_handle_write_event(cn->write, 0) != NGX_OK) {
-            c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+            sync_client_ops(c)->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
         }
 
         return;
@@ -604,7 +643,7 @@ sync_client_send(sync_client_t *c, sync_str_t *json)
         return SYNC_ERROR;
     }
 
-    rc = c->ops->send(c, json);
+    rc = sync_client_ops(c)->send(c, json);
 
     if (rc == SYNC_BUSY) {
         sync_zone_count(sync_client_worker.zone, SYNC_COUNT_SLOW, 1);
@@ -619,7 +658,7 @@ void
 sync_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
 {
     if (!c->closing) {
-        c->ops->close(c, code, reason);
+        sync_client_ops(c)->close(c, code, reason);
     }
 }
 
@@ -662,7 +701,7 @@ sync_client_finish(void)
             continue;
         }
 
-        c->ops->write(c);
+        sync_client_ops(c)->write(c);
     }
 
     while (dead) {
@@ -764,7 +803,7 @@ sync_client_wheel_bucket(ngx_queue_t *bucket, uint32_t now)
         ngx_queue_insert_tail(&sync_client_worker.untimed, &c->wheel);
         c->timer = 0;
 
-        c->ops->timeout(c);
+        sync_client_ops(c)->timeout(c);
     }
 }
 
@@ -790,11 +829,26 @@ sync_client_wheel_arm(void)
 }
 
 
+socklen_t
+sync_client_sockaddr(sync_client_t *c, ngx_sockaddr_t *sa)
+{
+    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
+    ngx_memcpy(sa, c->sockaddr, c->socklen);
+
+    return sa->sockaddr.sa_family == AF_INET ? sizeof(struct sockaddr_in)
+                                             : c->socklen;
+}
+
+
 size_t
 sync_client_address(sync_client_t *c, u_char *addr)
 {
-    return ngx_sock_ntop((struct sockaddr *) c->sockaddr, c->socklen, addr,
-                         NGX_SOCKADDR_STRLEN, 0);
+    socklen_t       socklen;
+    ngx_sockaddr_t  sa;
+
+    socklen = sync_client_sockaddr(c, &sa);
+
+    return ngx_sock_ntop(&sa.sockaddr, socklen, addr, NGX_SOCKADDR_STRLEN, 0);
 }
 
 
@@ -876,7 +930,7 @@ sync_client_close_queue(ngx_queue_t *queue, ngx_uint_t n, ngx_uint_t code,
 
         /* moves at most itself: elsewhere, or to the end of this queue */
 
-        c->ops->close(c, code, reason);
+        sync_client_ops(c)->close(c, code, reason);
         closed++;
     }
 

@@ -116,6 +116,7 @@ typedef struct sync_out_s  sync_out_t;
 
 struct sync_out_s {
     sync_out_t                   *next;
+    sync_out_t                   *tail;     /* of the queue, in its head */
     sync_run_t                   *run;
     uint32_t                      pos;      /* bytes, in run->data */
     uint32_t                      last;
@@ -124,7 +125,6 @@ struct sync_out_s {
 
 struct sync_client_s {
     ngx_connection_t             *connection;
-    const sync_client_ops_t      *ops;
     sync_client_conf_t           *conf;
     sync_record_t                *record;   /* in the zone */
     void                         *opaque;   /* the floor's above */
@@ -134,7 +134,6 @@ struct sync_client_s {
     void                         *resume;   /* the fanout's, see there */
 
     sync_out_t                   *out;
-    sync_out_t                  **out_last;
     sync_client_t                *flush;    /* next to be written, or freed */
     ngx_queue_t                   wheel;
     uint32_t                      queued;   /* bytes in out */
@@ -144,7 +143,8 @@ struct sync_client_s {
 
     uint8_t                       dialect;  /* sync_dialect_e */
     uint8_t                       state;    /* the transport's */
-    uint8_t                       socklen;  /* bytes of the address */
+    uint8_t                       kind;     /* of its ops */
+    uint8_t                       socklen;  /* bytes of sockaddr */
 
     unsigned                      flushing:1;
     unsigned                      dead:1;       /* to be freed */
@@ -160,8 +160,17 @@ struct sync_client_s {
     unsigned                      framed:1;     /* by ops->frame() */
     unsigned                      asked:1;      /* a token may come first */
 
-    u_char                        sockaddr[1];  /* socklen bytes */
+    u_char                        sockaddr[1];  /* sync_client_sockaddr() */
 };
+
+
+/* What a worker's clients have for ops, few of them: a client keeps a byte. */
+
+#define SYNC_CLIENT_KINDS  8
+
+extern const sync_client_ops_t  *sync_client_kinds[SYNC_CLIENT_KINDS];
+
+#define sync_client_ops(c)  sync_client_kinds[(c)->kind]
 
 
 /*
@@ -243,6 +252,9 @@ void sync_client_del_timer(sync_client_t *c);
 
 /* Asks for the flush at the end of this turn; the queue may be empty. */
 void sync_client_flush(sync_client_t *c);
+
+/* Writes the client's address; returns its length, bytes. */
+socklen_t sync_client_sockaddr(sync_client_t *c, ngx_sockaddr_t *sa);
 
 /* The client's address; addr must hold NGX_SOCKADDR_STRLEN bytes. */
 size_t sync_client_address(sync_client_t *c, u_char *addr);

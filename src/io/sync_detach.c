@@ -358,7 +358,7 @@ sync_detach_listen(sync_client_t *c)
     c->state &= ~SYNC_DETACH_OPENING;
 
     if ((c->state & SYNC_DETACH_SHUT) || sync_detach_tune(cn) != NGX_OK) {
-        c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+        sync_client_ops(c)->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
         return;
     }
 
@@ -366,7 +366,7 @@ sync_detach_listen(sync_client_t *c)
         ngx_post_event(rev, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        c->ops->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
+        sync_client_ops(c)->close(c, SYNC_WS_CODE_ABNORMAL, NULL);
         return;
     }
 
@@ -426,7 +426,7 @@ sync_detach_write_handler(ngx_event_t *wev)
     /* each input event of epoll comes with one that tells of room */
 
     if (c->waiting) {
-        c->ops->write(c);
+        sync_client_ops(c)->write(c);
     }
 }
 

@@ -173,7 +173,7 @@ extern sync_eio_worker_t  sync_eio_worker;
 
 
 #define sync_eio_client_is_ws(c)                                              \
-    ((c)->ops->transport == SYNC_TRANSPORT_SOCKETIO)
+    (sync_client_ops(c)->transport == SYNC_TRANSPORT_SOCKETIO)
 
 
 /* A packet, and a payload of packets, that came from the peer. */

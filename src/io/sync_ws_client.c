@@ -729,7 +729,7 @@ sync_ws_client_heard(sync_client_t *c, sync_str_t *payload)
 static void
 sync_ws_client_alive(sync_client_t *c)
 {
-    if (c->pinged && c->ops == &sync_ws_client_ops) {
+    if (c->pinged && sync_client_ops(c) == &sync_ws_client_ops) {
         c->pinged = 0;
         sync_client_set_timer(c, c->conf->ping_interval);
     }

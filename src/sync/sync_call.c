@@ -450,6 +450,7 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     u_char             *p;
     ngx_int_t           rc;
     sync_zone_t        *z;
+    ngx_sockaddr_t      sa;
     sync_hook_args_t    args;
     ngx_keyval_t        headers[SYNC_CALL_HEADERS];
     u_char              id[SYNC_CALL_ID_TEXT], text[NGX_SOCKADDR_STRLEN];
@@ -479,8 +480,8 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
         args.nheaders = sync_call_from_request(r, headers);
 
     } else {
-        args.sockaddr = (struct sockaddr *) call->client->sockaddr;
-        args.socklen = call->client->socklen;
+        args.socklen = sync_client_sockaddr(call->client, &sa);
+        args.sockaddr = &sa.sockaddr;
         args.addr_text.data = text;
         args.addr_text.len = sync_client_address(call->client, text);
         args.nheaders = sync_call_from_caller(call->client->opaque, headers);

@@ -108,7 +108,7 @@ sync_socketio_arrived(sync_client_t *c, sync_sid_t *s)
         return SYNC_ERROR;
     }
 
-    c->record->transport = c->ops->transport;
+    c->record->transport = sync_client_ops(c)->transport;
 
     return sync_session_arrived(c);
 }

@@ -449,8 +449,8 @@ sync_socketio_admit(sync_entrance_t *en)
     z = sync_client_zone();
     eio = sync_eio_client(c);
 
-    rec = sync_registry_add(z, c->ops->transport, en->id, &en->user,
-                            (uintptr_t) c);
+    rec = sync_registry_add(z, sync_client_ops(c)->transport, en->id,
+                            &en->user, (uintptr_t) c);
 
     if (rec == NULL) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,

@@ -65,11 +65,12 @@ sub memory {
 	bench_plain('a membership', bench_low(@member) - bench_low(@alone), 64);
 }
 
-# In a worker that has served nobody yet.
+# In a worker that has served nobody yet, and that is done with its start.
 
 sub idle {
 	$t->stop->run;
 	($worker) = $t->workers;
+	sleep 1;
 
 	return bench_fanload('--clients', 10000, '--idle', 3, '--sources', 4, @_,
 		'--pid', $worker)->{idle_anon_bytes_per_conn};
