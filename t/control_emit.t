@@ -17,7 +17,7 @@ use Time::HiRes qw/ time /;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(60);
+my $t = Test::Sync->new->plan(61);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -128,6 +128,7 @@ emit(clientId => $sio->{id}, event => 'j', args => [ { base64 => 'AP8Q' } ]);
 is($sio->recv_text, '42["j",{"base64":"AP8Q"}]', 'not unless it is said');
 
 for my $bad ('{"base64":"A"}', '{"base64":"A=A="}', '{"base64":"A-_="}',
+	'{"base64":""},{"_placeholder":true,"num":1}',
 	join ',', ('{"base64":""}') x 65)
 {
 	is(post('{"room":"r","event":"b","binary":true,"args":[' . $bad . ']}')

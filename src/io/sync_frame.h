@@ -90,18 +90,10 @@ sync_run_t *sync_frame_packet(sync_dialect_e dialect, sync_str_t *head,
 sync_run_t *sync_frame_binary(sync_dialect_e dialect, sync_str_t *data);
 
 /*
- * How many objects {"base64":"..."}, with nothing else in them, are in a JSON
- * text; SYNC_ERROR if there are more than SYNC_FRAME_ATTACHMENTS, or one is no
- * base64.
- */
-#define SYNC_FRAME_ATTACHMENTS  64
-
-ssize_t sync_frame_attachments(sync_str_t *json);
-
-/*
- * Writes an event with such objects as bytes, for one of the two dialects of
- * Socket.IO, and returns its length, or, with no dst, how long it may become.
- * json is the whole array; tail, if it is not empty, stands for its bracket.
+ * Writes an event that has bytes, as sync_sio_take_out() takes them, for one
+ * of the two dialects of Socket.IO, and returns its length, or, with no dst,
+ * how long it may become.  json is the whole array; tail, if it is not empty,
+ * stands for its bracket.
  */
 size_t sync_frame_binary_event(sync_dialect_e dialect, u_char *dst,
     uint64_t ack, sync_str_t *json, sync_str_t *tail);

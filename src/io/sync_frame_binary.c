@@ -8,99 +8,70 @@
 #include <ngx_core.h>
 #include <sync_frame.h>
 #include <sync_eio.h>
-#include <sync_json.h>
-#include <sync_sio.h>
+#include <sync_sio_binary.h>
+#include <sync_sio_namespace.h>
 #include <sync_ws.h>
 
 
 /*
- * ["e",{"base64":"AP8="}]   -->   451-["e",{"_placeholder":true,"num":0}]
- *                                 and the two bytes, in a message of its own
+ * What is particular to Socket.IO.
  *
  * Bytes stand in a room's log as JSON, so that every dialect can say them;
- * those of Socket.IO have a form for them.
+ * Socket.IO has a form of its own for them.
+ *
+ * Runs are framed for the default namespace, and shared by its clients.  One
+ * in another namespace has the packets written anew: there are few of them,
+ * and they share nothing.
  */
 
 
-typedef struct {
-    sync_writer_t   w;
-    ngx_uint_t      n;
-    sync_json_t     data[SYNC_FRAME_ATTACHMENTS];   /* strings */
-    unsigned        failed:1;
-} sync_frame_walk_t;
-
-
-static void sync_frame_walk(sync_frame_walk_t *walk, sync_json_t *v);
-static ngx_uint_t sync_frame_is_binary(sync_json_t *v, sync_json_t *data);
-static ssize_t sync_frame_base64(u_char *dst, sync_json_t *data);
 static size_t sync_frame_attachment(sync_dialect_e dialect, u_char *dst,
     sync_json_t *data);
-
-
-ssize_t
-sync_frame_attachments(sync_str_t *json)
-{
-    sync_json_t        v;
-    sync_frame_walk_t  walk;
-
-    walk.n = 0;
-    walk.failed = 0;
-    sync_writer_init(&walk.w, NULL, 0);
-
-    if (sync_json_parse(&v, json, NULL) != SYNC_OK) {
-        return SYNC_ERROR;
-    }
-
-    sync_frame_walk(&walk, &v);
-
-    return walk.failed ? SYNC_ERROR : (ssize_t) walk.n;
-}
 
 
 size_t
 sync_frame_binary_event(sync_dialect_e dialect, u_char *dst, uint64_t ack,
     sync_str_t *json, sync_str_t *tail)
 {
-    size_t              len, size;
-    u_char             *p;
-    ngx_uint_t          i;
-    sync_json_t         v;
-    sync_sio_packet_t   pkt;
-    sync_frame_walk_t   walk;
-    u_char              buf[64];
-
-    walk.n = 0;
-    walk.failed = 0;
-    sync_writer_init(&walk.w, NULL, 0);
+    size_t                  len, size, head;
+    u_char                 *p;
+    ngx_uint_t              i;
+    sync_json_t             v;
+    sync_writer_t           w;
+    sync_sio_packet_t       pkt;
+    sync_sio_attachments_t  a;
+    u_char                  buf[64];
 
     if (sync_json_parse(&v, json, NULL) != SYNC_OK) {
         return 0;
     }
 
-    sync_frame_walk(&walk, &v);
+    sync_writer_init(&w, NULL, 0);
+    (void) sync_sio_take_out(&w, &a, &v);       /* it was looked at before */
+
+    len = w.len;
 
     ngx_memzero(&pkt, sizeof(sync_sio_packet_t));
 
     sync_str_set(&pkt.nsp, "/");
-    pkt.type = walk.n ? SYNC_SIO_BINARY_EVENT : SYNC_SIO_EVENT;
-    pkt.attachments = (u_char) walk.n;
+    pkt.type = a.n ? SYNC_SIO_BINARY_EVENT : SYNC_SIO_EVENT;
+    pkt.attachments = (u_char) a.n;
     pkt.id = ack;
     pkt.has_id = (ack != 0);
 
-    len = walk.w.len;
+    sync_writer_init(&w, buf, sizeof(buf));
+    sync_write_byte(&w, '4');
+    sync_sio_write_header(&w, &pkt);
 
-    sync_writer_init(&walk.w, buf, sizeof(buf));
-    sync_write_literal(&walk.w, "4");
-    sync_sio_write_header(&walk.w, &pkt);
-
-    size = walk.w.len + len + (tail->len ? tail->len - 1 : 0);
+    head = w.len;
+    size = head + len + (tail->len ? tail->len - 1 : 0);
 
     if (dst == NULL) {
         len = (dialect == SYNC_DIALECT_EIO) ? size + 1
                                             : sync_ws_header_len(size) + size;
 
-        for (i = 0; i < walk.n; i++) {
-            len += sync_frame_attachment(dialect, NULL, &walk.data[i]);
+        for (i = 0; i < a.n; i++) {
+            len += sync_frame_attachment(dialect, NULL, &a.data[i]);
         }
 
         return len;
@@ -112,11 +83,10 @@ sync_frame_binary_event(sync_dialect_e dialect, u_char *dst, uint64_t ack,
         p = sync_ws_write_header(p, SYNC_WS_FIN|SYNC_WS_TEXT, size);
     }
 
-    p = ngx_cpymem(p, buf, walk.w.len);
+    p = ngx_cpymem(p, buf, head);
 
-    walk.n = 0;
-    sync_writer_init(&walk.w, p, len);
-    sync_frame_walk(&walk, &v);
+    sync_writer_init(&w, p, len);
+    (void) sync_sio_take_out(&w, &a, &v);
 
     p += len;
 
@@ -128,150 +98,20 @@ sync_frame_binary_event(sync_dialect_e dialect, u_char *dst, uint64_t ack,
         *p++ = SYNC_EIO_SEPARATOR;
     }
 
-    for (i = 0; i < walk.n; i++) {
-        p += sync_frame_attachment(dialect, p, &walk.data[i]);
+    for (i = 0; i < a.n; i++) {
+        p += sync_frame_attachment(dialect, p, &a.data[i]);
     }
 
     return p - dst;
 }
 
 
-/* Writes the value with a placeholder for each of those objects. */
-
-static void
-sync_frame_walk(sync_frame_walk_t *walk, sync_json_t *v)
-{
-    ngx_uint_t        n;
-    sync_str_t        key;
-    sync_json_t       item;
-    sync_writer_t    *w;
-    sync_json_iter_t  it;
-
-    w = &walk->w;
-
-    if (v->type != SYNC_JSON_ARRAY && v->type != SYNC_JSON_OBJECT) {
-        sync_write_str(w, &v->raw);
-        return;
-    }
-
-    if (sync_frame_is_binary(v, &item)) {
-
-        if (walk->n == SYNC_FRAME_ATTACHMENTS
-            || sync_frame_base64(NULL, &item) < 0)
-        {
-            walk->failed = 1;
-            sync_write_str(w, &v->raw);
-            return;
-        }
-
-        sync_write_literal(w, "{\"_placeholder\":true,\"num\":");
-        sync_write_int(w, walk->n);
-        sync_write_byte(w, '}');
-
-        walk->data[walk->n++] = item;
-        return;
-    }
-
-    sync_write(w, v->raw.data, 1);
-    sync_json_iter_init(&it, v);
-
-    for (n = 0;
-         sync_json_next(&it, v->type == SYNC_JSON_OBJECT ? &key : NULL, &item)
-         == SYNC_OK;
-         n++)
-    {
-        if (n) {
-            sync_write_byte(w, ',');
-        }
-
-        if (v->type == SYNC_JSON_OBJECT) {
-            sync_write_byte(w, '"');
-            sync_write_str(w, &key);
-            sync_write_literal(w, "\":");
-        }
-
-        sync_frame_walk(walk, &item);
-    }
-
-    sync_write(w, v->raw.data + v->raw.len - 1, 1);
-}
-
-
-/* Whether it is an object of that member alone. */
-
-static ngx_uint_t
-sync_frame_is_binary(sync_json_t *v, sync_json_t *data)
-{
-    sync_str_t        key;
-    sync_json_t       other;
-    sync_json_iter_t  it;
-
-    static const sync_str_t  name = sync_string("base64");
-
-    if (v->type != SYNC_JSON_OBJECT) {
-        return 0;
-    }
-
-    sync_json_iter_init(&it, v);
-
-    return sync_json_next(&it, &key, data) == SYNC_OK
-           && data->type == SYNC_JSON_STRING
-           && sync_json_key_is(&key, &name)
-           && sync_json_next(&it, NULL, &other) == SYNC_DECLINED;
-}
-
-
-/*
- * Copies base64 as it is meant: some escape its slashes.  Returns its length,
- * up to that of the string, or SYNC_ERROR if it is none.
- */
-
-static ssize_t
-sync_frame_base64(u_char *dst, sync_json_t *data)
-{
-    u_char   ch, *p, *last;
-    size_t   n, pad;
-
-    n = 0;
-    pad = 0;
-    last = data->raw.data + data->raw.len - 1;
-
-    for (p = data->raw.data + 1; p < last; p++) {
-        ch = *p;
-
-        if (ch == '\\' && p + 1 < last && p[1] == '/') {
-            ch = '/';
-            p++;
-        }
-
-        if (ch == '=') {
-            pad++;
-
-        } else if (pad
-                   || !((ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z')
-                        || (ch >= '0' && ch <= '9') || ch == '+'
-                        || ch == '/'))
-        {
-            return SYNC_ERROR;
-        }
-
-        if (dst) {
-            dst[n] = ch;
-        }
-
-        n++;
-    }
-
-    return (n % 4 == 0 && pad < 3) ? (ssize_t) n : SYNC_ERROR;
-}
-
-
 static size_t
 sync_frame_attachment(sync_dialect_e dialect, u_char *dst, sync_json_t *data)
 {
-    size_t      head;
-    u_char     *p;
-    ngx_str_t   text, bytes;
+    size_t   head;
+    u_char  *p, *bytes;
+    ssize_t  n;
 
     if (dialect == SYNC_DIALECT_EIO) {
 
@@ -281,7 +121,7 @@ sync_frame_attachment(sync_dialect_e dialect, u_char *dst, sync_json_t *data)
 
         dst[0] = 'b';
         p = dst + 1;
-        p += sync_frame_base64(p, data);
+        p += sync_sio_base64(p, data);
         *p++ = SYNC_EIO_SEPARATOR;
 
         return p - dst;
@@ -293,21 +133,47 @@ sync_frame_attachment(sync_dialect_e dialect, u_char *dst, sync_json_t *data)
         return head + data->raw.len;
     }
 
-    /* in place, as bytes are fewer than text; the header may be shorter */
+    /* the header may be shorter than it was thought */
 
-    text.data = dst + head;
-    text.len = sync_frame_base64(text.data, data);
-    bytes.data = text.data;
+    bytes = dst + head;
+    n = sync_sio_bytes(bytes, data);
 
-    if (ngx_decode_base64(&bytes, &text) != NGX_OK) {
-        bytes.len = 0;
+    p = sync_ws_write_header(dst, SYNC_WS_FIN|SYNC_WS_BINARY, n);
+
+    if (p != bytes) {
+        ngx_memmove(p, bytes, n);
     }
 
-    p = sync_ws_write_header(dst, SYNC_WS_FIN|SYNC_WS_BINARY, bytes.len);
+    return p + n - dst;
+}
 
-    if (p != bytes.data) {
-        ngx_memmove(p, bytes.data, bytes.len);
+
+sync_run_t *
+sync_frame_namespace(sync_dialect_e dialect, sync_run_t *run, uint32_t pos,
+    uint32_t last, sync_str_t *nsp)
+{
+    u_char         *p, *end;
+    sync_run_t     *to;
+    sync_writer_t   w;
+
+    void          (*rename)(sync_writer_t *w, const u_char *p,
+                      const u_char *last, const sync_str_t *nsp);
+
+    rename = (dialect == SYNC_DIALECT_EIO) ? sync_sio_rename_payload
+                                           : sync_sio_rename_frames;
+    p = run->data + pos;
+    end = run->data + last;
+
+    sync_writer_init(&w, NULL, 0);
+    rename(&w, p, end, nsp);
+
+    to = sync_run_create(w.len);
+    if (to == NULL) {
+        return NULL;
     }
 
-    return p + bytes.len - dst;
+    sync_writer_init(&w, to->data, w.len);
+    rename(&w, p, end, nsp);
+
+    return to;
 }

@@ -10,6 +10,7 @@
 #include <sync_collect.h>
 #include <sync_frame.h>
 #include <sync_name.h>
+#include <sync_sio_binary.h>
 
 
 /*
@@ -36,6 +37,7 @@ typedef struct {
 
 static ngx_int_t sync_control_emit_saying(sync_control_t *ctl,
     sync_saying_t *s);
+static ngx_int_t sync_control_emit_binary(sync_str_t *json);
 static ngx_int_t sync_control_emit_flag(sync_control_t *ctl,
     const char *field, ngx_uint_t *flag);
 static ngx_int_t sync_control_emit_timeout(sync_control_t *ctl,
@@ -153,16 +155,36 @@ sync_control_emit_saying(sync_control_t *ctl, sync_saying_t *s)
 
     if (binary) {
 
-        if (sync_frame_attachments(&s->json) < 0) {
+        if (sync_control_emit_binary(&s->json) != SYNC_OK) {
             return sync_control_invalid(ctl, "\"args\" must hold up to %d "
-                                        "objects {\"base64\":\"...\"}, with "
-                                        "\"binary\"", SYNC_FRAME_ATTACHMENTS);
+                                        "objects {\"base64\":\"...\"} and no "
+                                        "placeholders, with \"binary\"",
+                                        SYNC_SIO_ATTACHMENTS_MAX);
         }
 
         s->flags |= SYNC_FRAME_BINARY;
     }
 
     return sync_control_except(ctl, s);
+}
+
+
+/* Whether what it says as bytes can be said so. */
+
+static ngx_int_t
+sync_control_emit_binary(sync_str_t *json)
+{
+    sync_json_t             v;
+    sync_writer_t           w;
+    sync_sio_attachments_t  a;
+
+    if (sync_json_parse(&v, json, NULL) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    sync_writer_init(&w, NULL, 0);
+
+    return sync_sio_take_out(&w, &a, &v);
 }
 
 

@@ -9,6 +9,7 @@
 #include <sync_socketio.h>
 #include <sync_collect.h>
 #include <sync_eio_client.h>
+#include <sync_sio_binary.h>
 #include <sync_ws.h>
 
 
@@ -29,10 +30,6 @@ typedef struct {
 
 
 static void sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as);
-static ngx_int_t sync_socketio_write(sync_writer_t *w, sync_json_t *v,
-    sync_assembly_t *as);
-static ngx_int_t sync_socketio_write_attachment(sync_writer_t *w,
-    sync_json_t *v, sync_assembly_t *as);
 static void sync_socketio_free(sync_assembly_t *as);
 
 
@@ -125,7 +122,7 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
 
     sync_writer_init(&w, NULL, 0);
 
-    if (sync_socketio_write(&w, &pkt.data, as) != SYNC_OK) {
+    if (sync_sio_put_in(&w, &pkt.data, as->data, as->n) != SYNC_OK) {
         sync_socketio_fail(c);
         return;
     }
@@ -139,7 +136,7 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
     }
 
     sync_writer_init(&w, p, size);
-    (void) sync_socketio_write(&w, &pkt.data, as);
+    (void) sync_sio_put_in(&w, &pkt.data, as->data, as->n);
 
     text.data = p;
     text.len = size;
@@ -158,95 +155,6 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
     }
 
     ngx_free(p);
-}
-
-
-/* Writes a value, with the attachments where their placeholders are. */
-
-static ngx_int_t
-sync_socketio_write(sync_writer_t *w, sync_json_t *v, sync_assembly_t *as)
-{
-    ngx_int_t         rc;
-    ngx_uint_t        n;
-    sync_str_t        key;
-    sync_json_t       item;
-    sync_json_iter_t  it;
-
-    if (v->type != SYNC_JSON_ARRAY && v->type != SYNC_JSON_OBJECT) {
-        sync_write_str(w, &v->raw);
-        return SYNC_OK;
-    }
-
-    if (sync_json_get(&item, v, "_placeholder") == SYNC_OK
-        && item.type == SYNC_JSON_TRUE)
-    {
-        return sync_socketio_write_attachment(w, v, as);
-    }
-
-    sync_write(w, v->raw.data, 1);
-    sync_json_iter_init(&it, v);
-
-    for (n = 0;
-         sync_json_next(&it, v->type == SYNC_JSON_OBJECT ? &key : NULL, &item)
-         == SYNC_OK;
-         n++)
-    {
-        if (n) {
-            sync_write_byte(w, ',');
-        }
-
-        if (v->type == SYNC_JSON_OBJECT) {
-            sync_write_byte(w, '"');
-            sync_write_str(w, &key);
-            sync_write_literal(w, "\":");
-        }
-
-        rc = sync_socketio_write(w, &item, as);
-
-        if (rc != SYNC_OK) {
-            return rc;
-        }
-    }
-
-    sync_write(w, v->raw.data + v->raw.len - 1, 1);
-
-    return SYNC_OK;
-}
-
-
-static ngx_int_t
-sync_socketio_write_attachment(sync_writer_t *w, sync_json_t *v,
-    sync_assembly_t *as)
-{
-    u_char       text[4];
-    size_t       i;
-    int64_t      num;
-    ngx_str_t    src, dst, *data;
-    sync_json_t  n;
-
-    if (sync_json_get(&n, v, "num") != SYNC_OK
-        || sync_json_int64(&num, &n) != SYNC_OK
-        || num < 0 || num >= (int64_t) as->n)
-    {
-        return SYNC_ERROR;
-    }
-
-    data = (ngx_str_t *) &as->data[num];
-    dst.data = text;
-
-    sync_write_literal(w, "{\"base64\":\"");
-
-    for (i = 0; i < data->len; i += 3) {
-        src.data = data->data + i;
-        src.len = ngx_min(data->len - i, 3);
-
-        ngx_encode_base64(&dst, &src);
-        sync_write(w, dst.data, dst.len);
-    }
-
-    sync_write_literal(w, "\"}");
-
-    return SYNC_OK;
 }
 
 

@@ -186,14 +186,20 @@ sync_eio_write(sync_writer_t *w, sync_uint_t type, const u_char *p,
 void
 sync_eio_write_binary(sync_writer_t *w, const u_char *p, size_t len)
 {
-    u_char    text[4];
-    uint32_t  bits;
-
     if (w->len) {
         sync_write_byte(w, SYNC_EIO_SEPARATOR);
     }
 
     sync_write_byte(w, 'b');
+    sync_eio_write_base64(w, p, len);
+}
+
+
+void
+sync_eio_write_base64(sync_writer_t *w, const u_char *p, size_t len)
+{
+    u_char    text[4];
+    uint32_t  bits;
 
     while (len) {
         bits = (uint32_t) p[0] << 16

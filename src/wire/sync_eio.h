@@ -76,5 +76,10 @@ void sync_eio_write(sync_writer_t *w, sync_uint_t type, const u_char *p,
  */
 void sync_eio_write_binary(sync_writer_t *w, const u_char *p, size_t len);
 
+/*
+ * Appends bytes as base64, with padding.
+ */
+void sync_eio_write_base64(sync_writer_t *w, const u_char *p, size_t len);
+
 
 #endif /* _SYNC_EIO_H_INCLUDED_ */

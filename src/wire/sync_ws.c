@@ -256,6 +256,32 @@ sync_ws_write_header(u_char *dst, u_char first, uint64_t len)
 }
 
 
+ssize_t
+sync_ws_parse_server_header(uint64_t *len, const u_char *p,
+    const u_char *last)
+{
+    ssize_t  i, n;
+
+    if (last - p < 2) {
+        return SYNC_AGAIN;
+    }
+
+    n = (p[1] < 126) ? 2 : (p[1] == 126) ? 4 : 10;
+
+    if (last - p < n) {
+        return SYNC_AGAIN;
+    }
+
+    *len = (n == 2) ? p[1] : 0;
+
+    for (i = 2; i < n; i++) {
+        *len = *len << 8 | p[i];
+    }
+
+    return n;
+}
+
+
 u_char *
 sync_ws_write_close(u_char *dst, sync_uint_t code, const sync_str_t *reason)
 {

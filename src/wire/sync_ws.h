@@ -125,6 +125,14 @@ size_t sync_ws_header_len(uint64_t len);
 u_char *sync_ws_write_header(u_char *dst, u_char first, uint64_t len);
 
 /*
+ * Reads such a header back, of a frame that we wrote, at the start of
+ * [p, last).  Returns its length and sets *len to the payload's, whose end may
+ * be behind last; or SYNC_AGAIN if it is not there in full.
+ */
+ssize_t sync_ws_parse_server_header(uint64_t *len, const u_char *p,
+    const u_char *last);
+
+/*
  * Writes a whole close frame, SYNC_WS_CLOSE_MAX bytes at most, with no
  * payload if code is SYNC_WS_CODE_NONE.  The reason must be valid UTF-8; it
  * is cut between characters if it is too long.  Returns the end of what was

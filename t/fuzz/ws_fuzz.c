@@ -300,7 +300,7 @@ check_write(const u_char *p, size_t len)
 {
     u_char             buf[SYNC_WS_HEADER_MAX];
     u_char            *last;
-    uint64_t           n;
+    uint64_t           n, again;
     sync_ws_header_t   h;
 
     if (len < sizeof(uint64_t) + 1) {
@@ -314,6 +314,8 @@ check_write(const u_char *p, size_t len)
                                 n);
 
     fuzz_check((size_t) (last - buf) == sync_ws_header_len(n));
+    fuzz_check(sync_ws_parse_server_header(&again, buf, last) == last - buf
+               && again == n);
 
     buf[1] |= 0x80;
     memcpy(last, "abcd", 4);

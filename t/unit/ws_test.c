@@ -304,6 +304,7 @@ test_write(void)
 {
     size_t               i, n;
     u_char              *p, *last;
+    uint64_t             len;
 
     static const struct {
         uint64_t           len;
@@ -327,6 +328,13 @@ test_write(void)
 
         is_mem(p, last - p, tests[i].text, tests[i].size, "a header");
         is_int(n, tests[i].size, "its length");
+
+        is_int(sync_ws_parse_server_header(&len, p, last), n, "read back");
+        is_int(len, tests[i].len, "the payload's length");
+
+        p = unit_guard(tests[i].text, n - 1);
+        is_int(sync_ws_parse_server_header(&len, p, p + n - 1), SYNC_AGAIN,
+               "cut off");
     }
 }
 
