@@ -7,19 +7,26 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_answer.h>
-#include <sync_chunk.h>
+#include <sync_pressure.h>
 #include <sync_extra.h>
 #include <sync_session.h>
 #include <sync_fanout.h>
 #include <sync_publish.h>
 
 
+static void sync_answer_late(sync_request_t *rq);
+static void sync_answer_give(sync_request_t *rq, sync_call_result_e result);
+static ngx_int_t sync_answer_own(sync_request_t *rq, sync_str_t *output);
 static void sync_answer_failed(sync_request_t *rq, sync_call_t *call,
     sync_call_result_e result);
 static void sync_answer_rejected(sync_request_t *rq, sync_call_t *call);
 static ngx_uint_t sync_answer_params_valid(sync_json_t *params);
 static void sync_answer_returned(sync_request_t *rq, sync_json_t *value);
 static void sync_answer_publish(sync_request_t *rq, sync_str_t *output);
+static void sync_answer_said(sync_request_t *rq, ngx_int_t rc,
+    sync_str_t *output);
+static void sync_answer_published(ngx_int_t rc, sync_said_t *said,
+    void *data);
 static ngx_int_t sync_answer_say(sync_request_t *rq, sync_str_t *output);
 static void sync_answer_ack(sync_request_t *rq, sync_str_t *output);
 
@@ -30,17 +37,67 @@ static sync_str_t  sync_answer_no_output = sync_string("{}");
 void
 sync_answer(sync_call_t *call, sync_call_result_e result)
 {
-    sync_str_t       text;
-    sync_json_t      v;
     sync_request_t  *rq;
-    u_char           buf[16];
 
     rq = call->opaque;
+
+    if (result == SYNC_CALL_UNASKED) {
+        sync_answer_publish(rq, &sync_answer_no_output);
+        return;
+    }
 
     /* chunks come before the end of an answer, good or bad */
 
     sync_chunk_flush(rq);
+
+    if (sync_chunk_pending(rq) == 0) {
+        sync_answer_give(rq, result);
+        return;
+    }
+
+    if (result == SYNC_CALL_ANSWERED
+        && sync_answer_own(rq, &call->value.raw) != SYNC_OK)
+    {
+        result = SYNC_CALL_FAILED;
+    }
+
+    call->value.raw = rq->output;
+    rq->stream->result = result;
+
+    sync_call_wait(call);
+    sync_pressure_then(rq, sync_answer_late);
+}
+
+
+static void
+sync_answer_late(sync_request_t *rq)
+{
+    sync_answer_give(rq, rq->stream->result);
+
+    if (rq->publish == NULL) {
+        sync_call_release(rq->call);
+    }
+}
+
+
+static void
+sync_answer_give(sync_request_t *rq, sync_call_result_e result)
+{
+    sync_str_t    text;
+    sync_json_t   v;
+    sync_call_t  *call;
+    u_char        buf[16];
+
+    call = rq->call;
+
     sync_chunk_settle(rq);
+
+    if (rq->full) {
+
+        /* a chunk was lost, which says more than what came after it */
+
+        result = SYNC_CALL_FAILED;
+    }
 
     if (result != SYNC_CALL_ANSWERED) {
         sync_answer_failed(rq, call, result);
@@ -73,6 +130,31 @@ sync_answer(sync_call_t *call, sync_call_result_e result)
 }
 
 
+/* An output that is the hook's is copied. */
+
+static ngx_int_t
+sync_answer_own(sync_request_t *rq, sync_str_t *output)
+{
+    u_char  *p;
+
+    if (rq->output.len && rq->output.data == output->data) {
+        return SYNC_OK;
+    }
+
+    p = ngx_pnalloc(rq->call->pool, output->len);
+    if (p == NULL) {
+        return SYNC_ERROR;
+    }
+
+    ngx_memcpy(p, output->data, output->len);
+
+    rq->output.data = p;
+    rq->output.len = output->len;
+
+    return SYNC_OK;
+}
+
+
 /* No answer, or one that is none: of a streamed one, what was wrong. */
 
 static void
@@ -95,7 +177,7 @@ sync_answer_failed(sync_request_t *rq, sync_call_t *call,
     if (call->streamed && call->fault) {
         p = ngx_sprintf(params, "[{\"key\":\"reason\",\"value\":\"%s\"},"
                         "{\"key\":\"line\",\"value\":%ui}]",
-                        call->fault, call->nlines);
+                        call->fault, call->lines.n);
 
         e.params.data = params;
         e.params.len = p - params;
@@ -283,6 +365,8 @@ sync_answer_returned(sync_request_t *rq, sync_json_t *value)
 static void
 sync_answer_publish(sync_request_t *rq, sync_str_t *output)
 {
+    ngx_int_t  rc;
+
     if (rq->self) {
 
         /* nothing holds this message up: the acknowledgement goes first */
@@ -296,7 +380,34 @@ sync_answer_publish(sync_request_t *rq, sync_str_t *output)
         return;
     }
 
-    switch (sync_answer_say(rq, output)) {
+    rc = sync_answer_say(rq, output);
+
+    if (rc == SYNC_AGAIN) {
+        sync_call_wait(rq->call);
+        return;
+    }
+
+    sync_answer_said(rq, rc, output);
+}
+
+
+static void
+sync_answer_published(ngx_int_t rc, sync_said_t *said, void *data)
+{
+    sync_request_t *rq = data;
+
+    rq->publish = NULL;
+
+    sync_answer_said(rq, rc, &rq->output);
+
+    sync_call_release(rq->call);
+}
+
+
+static void
+sync_answer_said(sync_request_t *rq, ngx_int_t rc, sync_str_t *output)
+{
+    switch (rc) {
 
     case SYNC_OK:
         break;
@@ -318,6 +429,15 @@ sync_answer_publish(sync_request_t *rq, sync_str_t *output)
     }
 
     sync_answer_ack(rq, output);
+}
+
+
+ngx_uint_t
+sync_answer_waits(sync_request_t *rq)
+{
+    return rq->kind == &sync_asker_sync
+           && !rq->all && !rq->self && !rq->token
+           && sync_publish_waits(rq->settings->main, &rq->receiver);
 }
 
 
@@ -381,8 +501,18 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
 
-    return sync_publish_room(rq->settings->main, &rq->receiver, room, &s,
-                             &said);
+    if (!sync_answer_waits(rq)) {
+        return sync_publish_room(rq->settings->main, &rq->receiver, room, &s,
+                                 &said);
+    }
+
+    if (sync_answer_own(rq, output) != SYNC_OK) {
+        return SYNC_BUSY;
+    }
+
+    return sync_publish_room_later(rq->settings->main, &rq->receiver, room,
+                                   &s, &said, sync_answer_published, rq,
+                                   &rq->publish);
 }
 
 

@@ -21,6 +21,9 @@
  * The message is in the room's log before the asker is told of success, and
  * nobody hears of it before the end of the turn: so the acknowledgement is
  * first on the asker's connection.
+ *
+ * Where Redis makes the room's order, the answer waits for it (sync_call.h,
+ * sync_pending.h): chunks are heard before it, the message may be.
  */
 
 
@@ -38,8 +41,12 @@ void sync_answer(sync_call_t *call, sync_call_result_e result);
 ngx_int_t sync_answer_keep(sync_request_t *copy, sync_request_t *rq,
     ngx_pool_t *pool);
 
-/* A sync that nobody is asked about succeeds, with no output. */
+/*
+ * A sync that nobody is asked about succeeds, with no output.  If that has to
+ * wait for Redis, it takes a call that asks nothing.
+ */
 void sync_answer_empty(sync_request_t *rq);
+ngx_uint_t sync_answer_waits(sync_request_t *rq);
 
 
 #endif /* _SYNC_ANSWER_H_INCLUDED_ */

@@ -14,6 +14,7 @@
 #include <sync_stream.h>
 
 
+static ngx_int_t sync_ask_copy(sync_request_t *rq, sync_call_t *call);
 static void sync_ask_write(sync_writer_t *w, sync_request_t *rq,
     sync_call_t *call);
 
@@ -33,7 +34,6 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
     sync_str_t       body;
     sync_web_t      *web;
     sync_writer_t    w;
-    sync_request_t  *copy;
 
     if (rq->declared->uri.len) {
         call->uri = rq->declared->uri;
@@ -43,32 +43,28 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
         /* nobody to ask: the message goes out as it is */
 
-        sync_call_cancel(call);
-        sync_answer_empty(rq);
+        if (!sync_answer_waits(rq)) {
+            sync_call_cancel(call);
+            sync_answer_empty(rq);
+            return;
+        }
+
+        if (sync_ask_copy(rq, call) == SYNC_OK) {
+            sync_call_skip(call);
+        }
+
         return;
     }
 
-    copy = ngx_palloc(call->pool, sizeof(sync_request_t));
-
-    if (copy == NULL
-        || sync_asker_copy(copy, rq, call) != SYNC_OK
-        || sync_answer_keep(copy, rq, call->pool) != SYNC_OK
-        || sync_chunk_init(copy) != SYNC_OK)
-    {
-        sync_call_cancel(call);
-        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+    if (sync_ask_copy(rq, call) != SYNC_OK) {
         return;
     }
 
-    call->opaque = copy;
-    call->outlive = 1;
     call->line = sync_stream_line;
-    call->left = sync_cancel_left;
 
     web = rq->web;
 
     if (web) {
-        web->asked = copy;
         call->session = web->session;
         call->token = web->token;
         call->request_id = web->id;
@@ -94,6 +90,37 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
     } else if (rc != SYNC_OK) {
         sync_asker_fault(rq, SYNC_FAULT_FAILED);
     }
+}
+
+
+/* Has the call own its request; or answers that there is no memory. */
+
+static ngx_int_t
+sync_ask_copy(sync_request_t *rq, sync_call_t *call)
+{
+    sync_request_t  *copy;
+
+    copy = ngx_palloc(call->pool, sizeof(sync_request_t));
+
+    if (copy == NULL
+        || sync_asker_copy(copy, rq, call) != SYNC_OK
+        || sync_answer_keep(copy, rq, call->pool) != SYNC_OK
+        || sync_chunk_init(copy) != SYNC_OK)
+    {
+        sync_call_cancel(call);
+        sync_asker_fault(rq, SYNC_FAULT_FAILED);
+        return SYNC_ERROR;
+    }
+
+    call->opaque = copy;
+    call->outlive = 1;
+    call->left = sync_cancel_left;
+
+    if (rq->web) {
+        rq->web->asked = copy;
+    }
+
+    return SYNC_OK;
 }
 
 

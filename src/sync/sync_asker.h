@@ -123,6 +123,8 @@ struct sync_request_s {
     sync_str_t                data;     /* the client's bytes */
     sync_str_t                cb;       /* JSON; empty: the route's name */
     sync_str_t                extra;    /* see sync_answer_keep() */
+    sync_str_t                output;   /* the app's, while it waits */
+    struct sync_publish_s    *publish;  /* the message that does */
     u_char                    id[SYNC_ID_LEN];  /* the sender's */
     u_char                    own[SYNC_ID_LEN]; /* of its token, or that */
     unsigned                  all:1;    /* every client is meant */

@@ -102,6 +102,7 @@ typedef struct {
     u_char                *buf;
     size_t                 size;
     ngx_uint_t             looks;
+    void                 (*looked)(void);
     unsigned               behind:1;
 } sync_fanout_worker_t;
 

@@ -16,7 +16,6 @@
 #define SYNC_CALL_POOL     2048         /* bytes */
 #define SYNC_CALL_HEADERS  4
 #define SYNC_CALL_KEEP     8192         /* bytes of headers a client keeps */
-#define SYNC_CALL_LINE     4096         /* bytes for a line, at first */
 
 
 /* The headers that are kept, and passed on to the app. */
@@ -50,12 +49,10 @@ static ngx_uint_t sync_call_from_caller(sync_caller_t *caller,
     ngx_keyval_t *headers);
 static ngx_int_t sync_call_data(sync_hook_t *h, u_char *p, size_t len);
 static ngx_uint_t sync_call_is_ndjson(ngx_str_t *type);
-static ngx_int_t sync_call_lines(sync_call_t *call, u_char *p, size_t len);
-static ngx_int_t sync_call_buffer(sync_call_t *call);
-static ngx_int_t sync_call_line(sync_call_t *call, sync_str_t *text);
+static ngx_int_t sync_call_line(void *data, sync_json_t *line);
+static ngx_int_t sync_call_taken(sync_call_t *call, ngx_int_t rc);
 static void sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result);
-static sync_call_result_e sync_call_last(sync_call_t *call,
-    sync_hook_result_e result);
+static void sync_call_end(sync_call_t *call, sync_hook_result_e result);
 static void sync_call_finish(sync_call_t *call, sync_call_result_e rc);
 static void sync_call_log(sync_call_t *call, sync_call_result_e rc);
 static sync_call_result_e sync_call_parse(sync_call_t *call,
@@ -584,6 +581,7 @@ sync_call_from_caller(sync_caller_t *caller, ngx_keyval_t *headers)
 static ngx_int_t
 sync_call_data(sync_hook_t *h, u_char *p, size_t len)
 {
+    ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
     sync_call_t  *call;
@@ -603,11 +601,17 @@ sync_call_data(sync_hook_t *h, u_char *p, size_t len)
         call->streamed = call->line
                          && sync_call_is_ndjson(sync_hook_content_type(h));
 
-        sync_ndjson_init(&call->lines, SYNC_CALL_ANSWER_MAX);
+        sync_lines_init(&call->lines, SYNC_CALL_ANSWER_MAX, sync_call_line,
+                        call);
     }
 
     if (call->streamed) {
-        return sync_call_lines(call, p, len);
+        call->busy = 1;
+        rc = sync_lines_read(&call->lines, p, len);
+
+        rc = sync_call_taken(call, rc);
+
+        return (rc == SYNC_AGAIN) ? SYNC_AGAIN : SYNC_OK;
     }
 
     if (len > SYNC_CALL_ANSWER_MAX - call->len) {
@@ -657,51 +661,38 @@ sync_call_is_ndjson(ngx_str_t *type)
 }
 
 
-/* The lines that end in this piece; all of them, also if one has it held. */
+/* One that has the call cancelled is the last. */
 
 static ngx_int_t
-sync_call_lines(sync_call_t *call, u_char *p, size_t len)
+sync_call_line(void *data, sync_json_t *line)
 {
-    ngx_int_t   rc, held;
-    sync_str_t  in, text;
+    sync_call_t *call = data;
 
-    in.data = p;
-    in.len = len;
+    ngx_int_t  rc;
 
-    held = SYNC_OK;
-    call->busy = 1;
+    rc = call->line(call, line);
 
-    do {
-        rc = sync_ndjson_next(&call->lines, &text, &in);
+    return call->gone ? SYNC_ERROR : rc;
+}
 
-        if (rc == SYNC_OK) {
-            rc = sync_call_line(call, &text);
 
-            if (rc == SYNC_AGAIN) {
-                held = SYNC_AGAIN;
-            }
+/*
+ * Lines were taken, the call being busy.  Returns SYNC_OK, SYNC_AGAIN if the
+ * rest has to wait, or SYNC_DONE if there is none; the call may be gone then.
+ */
 
-            rc = (rc == SYNC_AGAIN) ? SYNC_OK : rc;
-
-        } else if (rc == SYNC_BUSY) {
-            rc = sync_call_buffer(call);
-
-        } else if (rc == SYNC_ERROR) {
-            call->nlines++;
-            call->fault = "size";
-        }
-
-    } while (rc == SYNC_OK && !call->gone);
-
+static ngx_int_t
+sync_call_taken(sync_call_t *call, ngx_int_t rc)
+{
     call->busy = 0;
 
     if (call->gone) {
         sync_call_cancel(call);
-        return SYNC_OK;
+        return SYNC_DONE;
     }
 
-    if (rc == SYNC_AGAIN) {
-        return held;
+    if (rc == SYNC_OK || rc == SYNC_AGAIN) {
+        return rc;
     }
 
     if (rc == SYNC_DONE) {
@@ -710,133 +701,88 @@ sync_call_lines(sync_call_t *call, u_char *p, size_t len)
 
         sync_call_finish(call, SYNC_CALL_ANSWERED);
 
-        if (call->gone) {
+        if (call->gone || call->hook == NULL) {
             sync_call_cancel(call);
         }
 
-        return SYNC_OK;
+        return SYNC_DONE;
     }
 
     sync_call_finish(call, rc == SYNC_DECLINED ? SYNC_CALL_FAILED
                                                : SYNC_CALL_INVALID);
     sync_call_cancel(call);
 
-    return SYNC_OK;
-}
-
-
-/* Returns SYNC_OK or SYNC_DECLINED (memory). */
-
-static ngx_int_t
-sync_call_buffer(sync_call_t *call)
-{
-    size_t   size;
-    u_char  *p, *old;
-
-    size = ngx_max(2 * call->lines.need, SYNC_CALL_LINE);
-    size = ngx_min(size, SYNC_CALL_ANSWER_MAX + 1);
-
-    p = ngx_palloc(call->pool, size);
-    if (p == NULL) {
-        return SYNC_DECLINED;
-    }
-
-    old = call->lines.buf;
-
-    sync_ndjson_set_buffer(&call->lines, p, size);
-
-    if (old) {
-        (void) ngx_pfree(call->pool, old);
-    }
-
-    return SYNC_OK;
-}
-
-
-static ngx_int_t
-sync_call_line(sync_call_t *call, sync_str_t *text)
-{
-    sync_json_t  v;
-
-    call->nlines++;
-
-    if (sync_json_parse(&v, text, NULL) != SYNC_OK) {
-        call->fault = "json";
-        return SYNC_ERROR;
-    }
-
-    return call->line(call, &v);
+    return SYNC_DONE;
 }
 
 
 static void
 sync_call_hook_done(sync_hook_t *h, sync_hook_result_e result)
 {
-    sync_call_t         *call;
-    sync_call_result_e   rc;
+    sync_call_t  *call;
 
     call = sync_hook_opaque(h);
 
     call->status = sync_hook_status(h);
     call->hook = NULL;
 
-    if (!call->answered) {
-        rc = call->streamed ? sync_call_last(call, result)
-                            : sync_call_parse(call, result);
+    if (sync_lines_wait(&call->lines) && !call->answered) {
 
-        if (call->gone) {
-            call->answered = 1;
+        /* it failed behind lines that wait */
 
-        } else {
-            sync_call_finish(call, rc);
-        }
+        call->over = 1;
+        call->ended = result;
+        return;
     }
 
-    sync_call_cancel(call);
+    sync_call_end(call, result);
 }
 
 
-/* The end of an answer in lines, of which none was the last so far. */
-
-static sync_call_result_e
-sync_call_last(sync_call_t *call, sync_hook_result_e result)
+static void
+sync_call_end(sync_call_t *call, sync_hook_result_e result)
 {
-    ngx_int_t   rc;
-    sync_str_t  text;
+    ngx_int_t  rc;
 
-    if (result == SYNC_HOOK_LARGE) {
-        call->fault = "size";
-        return SYNC_CALL_INVALID;
+    if (call->answered) {
+        sync_call_cancel(call);
+        return;
+    }
+
+    if (!call->streamed) {
+        sync_call_finish(call, sync_call_parse(call, result));
+        sync_call_cancel(call);
+        return;
     }
 
     if (result != SYNC_HOOK_DONE) {
-        call->fault = (result == SYNC_HOOK_CUT) ? "cut" : NULL;
-        return SYNC_CALL_FAILED;
+        call->fault = (result == SYNC_HOOK_LARGE) ? "size"
+                      : (result == SYNC_HOOK_CUT) ? "cut" : NULL;
+
+        sync_call_finish(call, result == SYNC_HOOK_LARGE ? SYNC_CALL_INVALID
+                                                         : SYNC_CALL_FAILED);
+        sync_call_cancel(call);
+        return;
     }
 
-    rc = sync_ndjson_last(&call->lines, &text);
+    /* the last line may lack its LF, and may have to wait */
+
+    call->busy = 1;
+    rc = sync_lines_end(&call->lines);
+
+    if (rc == SYNC_AGAIN && !call->gone) {
+        call->busy = 0;
+        call->over = 1;
+        call->ended = result;
+        return;
+    }
 
     if (rc == SYNC_OK) {
-        call->busy = 1;
-        rc = sync_call_line(call, &text);
-        call->busy = 0;
-
-        if (rc == SYNC_DONE) {
-            return SYNC_CALL_ANSWERED;
-        }
-
-    } else if (rc == SYNC_ERROR) {
-        call->nlines++;
-        call->fault = "size";
+        call->fault = "final";
+        rc = SYNC_DECLINED;
     }
 
-    if (rc == SYNC_ERROR) {
-        return SYNC_CALL_INVALID;
-    }
-
-    call->fault = "final";
-
-    return SYNC_CALL_FAILED;
+    (void) sync_call_taken(call, rc);
 }
 
 
@@ -868,6 +814,10 @@ sync_call_finish(sync_call_t *call, sync_call_result_e rc)
 
     call->busy = 0;
 
+    if (call->waits) {
+        return;
+    }
+
     sync_call_unlink(call);
     call->client = NULL;
 
@@ -883,6 +833,10 @@ sync_call_log(sync_call_t *call, sync_call_result_e rc)
     ngx_str_t   *uri;
     const char  *what;
 
+    if (call->fault == NULL) {
+        call->fault = call->lines.fault;
+    }
+
     sync_zone_count(call->settings->main->zone, SYNC_COUNT_HOOK_FAILURES, 1);
 
     uri = &call->uri;
@@ -894,7 +848,7 @@ sync_call_log(sync_call_t *call, sync_call_result_e rc)
     if (call->fault) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "hook \"%V\" %s, status %ui, line %ui, wrong: %s",
-                      uri, what, call->status, call->nlines, call->fault);
+                      uri, what, call->status, call->lines.n, call->fault);
 
     } else {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -956,6 +910,11 @@ sync_call_cancel(sync_call_t *call)
         call->hook = NULL;
     }
 
+    if (call->waits) {
+        call->gone = 1;
+        return;
+    }
+
     sync_call_unlink(call);
 
     if (call->busy) {
@@ -963,13 +922,72 @@ sync_call_cancel(sync_call_t *call)
         return;
     }
 
+    sync_lines_done(&call->lines);
+
     ngx_destroy_pool(call->pool);
+}
+
+
+void
+sync_call_skip(sync_call_t *call)
+{
+    call->answered = 1;
+    call->busy = 1;
+
+    call->done(call, SYNC_CALL_UNASKED);
+
+    call->busy = 0;
+
+    sync_call_cancel(call);
+}
+
+
+void
+sync_call_wait(sync_call_t *call)
+{
+    call->waits = 1;
+}
+
+
+void
+sync_call_release(sync_call_t *call)
+{
+    call->waits = 0;
+
+    sync_call_unlink(call);
+    call->client = NULL;
+
+    if (call->gone || call->hook == NULL) {
+        sync_call_cancel(call);
+        return;
+    }
+
+    /* its hook goes on for a while */
+
+    ngx_queue_insert_tail(&sync_call_others, &call->queue);
 }
 
 
 void
 sync_call_resume(sync_call_t *call)
 {
+    ngx_int_t  rc;
+
+    if (sync_lines_wait(&call->lines)) {
+
+        call->busy = 1;
+        rc = sync_lines_again(&call->lines);
+
+        if (sync_call_taken(call, rc) != SYNC_OK) {
+            return;
+        }
+    }
+
+    if (call->over) {
+        sync_call_end(call, call->ended);
+        return;
+    }
+
     if (call->hook) {
         sync_hook_resume(call->hook);
     }
@@ -1017,11 +1035,15 @@ void
 sync_call_exit_process(void)
 {
     ngx_queue_t  *q;
+    sync_call_t  *call;
 
     while (!ngx_queue_empty(&sync_call_others)) {
         q = ngx_queue_head(&sync_call_others);
 
-        sync_call_cancel(ngx_queue_data(q, sync_call_t, queue));
+        call = ngx_queue_data(q, sync_call_t, queue);
+        call->waits = 0;
+
+        sync_call_cancel(call);
     }
 }
 

@@ -11,7 +11,7 @@
 #include <sync_settings.h>
 #include <sync_hook.h>
 #include <sync_json.h>
-#include <sync_ndjson.h>
+#include <sync_lines.h>
 
 
 /*
@@ -24,6 +24,10 @@
  * An asker that sets call->line may be answered in NDJSON as well, line by
  * line: the one of which line() says that it is the last makes the answer.
  * Such an answer that ends without one has failed.
+ *
+ * Lines may have to wait for something: then the reading stops in front of one
+ * of them, and goes on with it.  And done() may have to: then the call stays
+ * till it is released.
  *
  * A call belongs to its client until the client closes.  Then it is
  * cancelled, unless it was asked to outlive the client: its answer still
@@ -39,7 +43,8 @@
 typedef enum {
     SYNC_CALL_ANSWERED = 0,     /* a JSON object */
     SYNC_CALL_FAILED,           /* no answer, another status, cut short */
-    SYNC_CALL_INVALID           /* no JSON object, or too large */
+    SYNC_CALL_INVALID,          /* no JSON object, or too large */
+    SYNC_CALL_UNASKED           /* see sync_call_skip() */
 } sync_call_result_e;
 
 
@@ -52,15 +57,11 @@ typedef void (*sync_call_done_pt)(sync_call_t *call,
     sync_call_result_e result);
 
 /*
- * A line, an object or not, borrowed for the time of the call.  Returns
- * SYNC_OK; SYNC_AGAIN to have no more read after the lines that are there
- * already, until sync_call_resume(); SYNC_DONE if it is the last, and
- * call->value set to its result; or SYNC_ERROR, with call->fault set, if it
- * makes the whole answer invalid.
+ * As a sync_lines_pt.  With SYNC_AGAIN or SYNC_BUSY it goes on by
+ * sync_call_resume(); with SYNC_DONE call->value is set to the result; with
+ * SYNC_ERROR, call->fault.
  */
 typedef ngx_int_t (*sync_call_line_pt)(sync_call_t *call, sync_json_t *line);
-
-#define SYNC_DONE  1
 
 /*
  * The client of a call that outlives it is gone, or, if moved, held by
@@ -90,7 +91,9 @@ struct sync_call_s {
     unsigned                 streamed:1;    /* the answer is in lines */
     unsigned                 answered:1;    /* done() was called */
     unsigned                 busy:1;    /* line() is on the stack */
-    unsigned                 gone:1;    /* to be freed once it is not */
+    unsigned                 waits:1;   /* done() was not all */
+    unsigned                 gone:1;    /* to be freed once it is neither */
+    unsigned                 over:1;    /* the hook ended before the lines */
 
     sync_str_t               request_id;    /* empty: the call's id */
 
@@ -101,8 +104,8 @@ struct sync_call_s {
     ngx_uint_t               status;
     sync_json_t              value;     /* the object answered */
 
-    sync_ndjson_t            lines;
-    ngx_uint_t               nlines;    /* the number of the current one */
+    sync_lines_t             lines;
+    sync_hook_result_e       ended;     /* how the hook did, if over */
     const char              *fault;     /* what is wrong with it, or NULL */
 };
 
@@ -168,8 +171,21 @@ ngx_int_t sync_call_start(sync_call_t *call, sync_str_t *body,
 /* Drops the call; done() will not be called. */
 void sync_call_cancel(sync_call_t *call);
 
-/* Goes on with an answer that line() holds. */
+/* Goes on with an answer that line() holds; not from within. */
 void sync_call_resume(sync_call_t *call);
+
+/*
+ * Asks nothing: done() is called at once, with SYNC_CALL_UNASKED.  For a call
+ * that outlives its client.
+ */
+void sync_call_skip(sync_call_t *call);
+
+/*
+ * From done(): the call, which outlives its client, has more to do.  Till
+ * sync_call_release(), after which it is gone, it is not freed.
+ */
+void sync_call_wait(sync_call_t *call);
+void sync_call_release(sync_call_t *call);
 
 /* The first call of a client, and the one after; NULL: there is none. */
 sync_call_t *sync_call_next(sync_client_t *c, sync_call_t *call);

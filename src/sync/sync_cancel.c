@@ -129,6 +129,10 @@ sync_cancel_left(sync_call_t *call, ngx_uint_t moved)
     rq->client = NULL;
 
     if (!moved) {
+
+        /* there is nobody to be answered */
+
+        rq->index.len = 0;
         sync_cancel_request(rq, "disconnect");
     }
 }
@@ -157,8 +161,10 @@ sync_cancel_request(sync_request_t *rq, const char *reason)
         return;
     }
 
-    sync_hook_cancel(call->hook);
-    call->hook = NULL;
+    if (call->hook) {
+        sync_hook_cancel(call->hook);
+        call->hook = NULL;
+    }
 
     sync_asker_fault(rq, SYNC_FAULT_FAILED);
 

@@ -13,6 +13,7 @@
 
 
 #define SYNC_CHUNK_LOOKS  256           /* slices of large rooms */
+#define SYNC_CHUNK_RETRY  10            /* ms */
 
 
 static void sync_chunk_throttle(sync_stream_t *s, sync_route_t *route);
@@ -57,6 +58,8 @@ sync_chunk_init(sync_request_t *rq)
 
     cln->handler = sync_chunk_cleanup;
     cln->data = s;
+
+    sync_pending_init(&s->pending);
 
     sync_timer_init(&s->timer, sync_chunk_timer_handler, 1);
 
@@ -107,6 +110,12 @@ sync_chunk_cleanup(void *data)
 
     if (s->held) {
         ngx_queue_remove(&s->queue);
+    }
+
+    sync_pending_done(&s->pending);
+
+    if (s->request->publish) {
+        sync_publish_cancel(s->request->publish);
     }
 
     for (i = 0; i < SYNC_CHUNK_MAX; i++) {
@@ -278,6 +287,11 @@ sync_chunk_timer_handler(ngx_event_t *ev)
 
     s = (sync_stream_t *) ((u_char *) ev - offsetof(sync_stream_t, timer));
 
+    if (sync_chunk_pending(s->request)) {
+        ngx_add_timer(ev, SYNC_CHUNK_RETRY);
+        return;
+    }
+
     sync_chunk_flush(s->request);
 }
 
@@ -377,8 +391,7 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
                                                     &said));
 
     } else if (!rq->self) {
-        sync_chunk_published(rq, sync_publish_room(main, &rq->receiver, NULL,
-                                                   &s, &said));
+        sync_chunk_published(rq, sync_chunk_say_room(rq, &rq->receiver, &s));
 
     } else {
 

@@ -9,6 +9,7 @@
 
 
 #include <sync_asker.h>
+#include <sync_pending.h>
 
 
 /*
@@ -21,6 +22,9 @@
  * A client hears everything in the order in which the app said it: what was
  * published is delivered in this worker before something is said to the
  * asker alone, so chunks come before the acknowledgement as well.
+ *
+ * Where Redis makes a room's order, that takes waiting, see sync_pending.h:
+ * who says something else asks sync_chunk_pending() first.
  *
  * Text may be gathered: pieces of it go out as one chunk when there are so
  * many UTF-16 units or when so much time has passed, each way for itself.
@@ -72,7 +76,11 @@ struct sync_stream_s {
     sync_throttle_t      throttle;
     sync_chunk_text_t    texts[SYNC_CHUNK_MAX];
     sync_chunk_way_e     way;           /* of the last one published */
+    sync_pending_t       pending;
+    void               (*then)(sync_request_t *rq);
+    sync_call_result_e   result;        /* for it, the answer that waits */
     unsigned             held:1;
+    unsigned             waits:1;       /* a line, for all that is pending */
     unsigned             pressed:1;     /* and not for a turn alone */
     unsigned             said:1;        /* published, maybe not delivered */
     unsigned             impatient:1;   /* waits no more for its room */
@@ -88,6 +96,16 @@ ngx_int_t sync_chunk_init(sync_request_t *rq);
  */
 void sync_chunk_say(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
     sync_json_t *to);
+
+/* How much was said that is not over, sync_pending.h. */
+
+#define sync_chunk_pending(rq)                                                \
+    sync_pending_count(&(rq)->stream->pending)
+
+/* Says to a room, as sync_pending_say(). */
+
+#define sync_chunk_say_room(rq, room, s)                                      \
+    sync_pending_say(&(rq)->stream->pending, rq, room, s)
 
 /* Says what was gathered. */
 void sync_chunk_flush(sync_request_t *rq);

@@ -613,6 +613,17 @@ sync_fanout_look(void)
     if (w->behind) {
         sync_wake_self(1);
     }
+
+    if (w->looked) {
+        w->looked();
+    }
+}
+
+
+void
+sync_fanout_watch(void (*looked)(void))
+{
+    sync_fanout_worker.looked = looked;
 }
 
 

@@ -114,6 +114,9 @@ ngx_uint_t sync_fanout_behind(void);
 /* Looks so far; by that one knows whether there was one. */
 ngx_uint_t sync_fanout_looks(void);
 
+/* Called at the end of each look; NULL: nothing is. */
+void sync_fanout_watch(void (*looked)(void));
+
 /* Of this worker: rooms with members. */
 ngx_uint_t sync_fanout_audiences(void);
 

@@ -42,6 +42,22 @@ sync_pressure_hold(sync_request_t *rq)
 }
 
 
+void
+sync_pressure_wait(sync_request_t *rq)
+{
+    rq->stream->waits = 1;
+    sync_pressure_hold(rq);
+}
+
+
+void
+sync_pressure_then(sync_request_t *rq, void (*handler)(sync_request_t *rq))
+{
+    rq->stream->then = handler;
+    sync_pressure_hold(rq);
+}
+
+
 static void
 sync_pressure_init(void)
 {
@@ -53,23 +69,38 @@ sync_pressure_init(void)
 
     sync_timer_init(&sync_pressure_turn, sync_pressure_timer_handler, 0);
     sync_timer_init(&sync_pressure_timer, sync_pressure_timer_handler, 1);
+
+    sync_pending_watch(&sync_pressure_turn);
 }
 
 
 static void
 sync_pressure_timer_handler(ngx_event_t *ev)
 {
-    ngx_queue_t    *q, *next;
-    sync_stream_t  *s;
+    ngx_queue_t     *q, queue;
+    sync_stream_t   *s;
+    sync_request_t  *rq;
 
-    for (q = ngx_queue_head(&sync_pressure_held);
-         q != ngx_queue_sentinel(&sync_pressure_held);
-         q = next)
-    {
-        next = ngx_queue_next(q);
+    /* any of them may go by what another one does, or come anew */
+
+    ngx_queue_init(&queue);
+
+    if (!ngx_queue_empty(&sync_pressure_held)) {
+        ngx_queue_add(&queue, &sync_pressure_held);
+        ngx_queue_init(&sync_pressure_held);
+    }
+
+    while (!ngx_queue_empty(&queue)) {
+
+        q = ngx_queue_head(&queue);
         s = ngx_queue_data(q, sync_stream_t, queue);
+        rq = s->request;
+
+        ngx_queue_remove(q);
 
         if (sync_pressure_behind(s)) {
+
+            ngx_queue_insert_tail(&sync_pressure_held, q);
 
             if (!s->pressed) {
                 s->pressed = 1;
@@ -79,11 +110,16 @@ sync_pressure_timer_handler(ngx_event_t *ev)
             continue;
         }
 
-        ngx_queue_remove(q);
         s->held = 0;
         s->pressed = 0;
+        s->waits = 0;
 
-        sync_call_resume(s->request->call);
+        if (s->then) {
+            s->then(rq);
+
+        } else {
+            sync_call_resume(rq->call);
+        }
     }
 
     if (!ngx_queue_empty(&sync_pressure_held)
@@ -97,11 +133,22 @@ sync_pressure_timer_handler(ngx_event_t *ev)
 static ngx_uint_t
 sync_pressure_behind(sync_stream_t *s)
 {
+    ngx_uint_t       n;
     sync_client_t   *c;
     sync_request_t  *rq;
 
     rq = s->request;
     c = rq->client;
+
+    n = sync_chunk_pending(rq);
+
+    if (s->then) {
+        return n != 0;
+    }
+
+    if (n > (s->waits ? 0 : SYNC_PENDING_MAX)) {
+        return 1;
+    }
 
     if (c && !c->closing && !rq->cancelled
         && sync_client_pressed(c))

@@ -257,6 +257,15 @@ sync_publish_appended(ngx_int_t rc, sync_position_t *pos, ngx_uint_t repeated,
 }
 
 
+ngx_uint_t
+sync_publish_waits(sync_main_settings_t *main, sync_str_t *room)
+{
+    return sync_cluster_enabled()
+           && !sync_name_is_pattern(room)
+           && sync_settings_rule(main, room)->room.history != 0;
+}
+
+
 void
 sync_publish_cancel(sync_publish_t *publish)
 {

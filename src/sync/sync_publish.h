@@ -82,6 +82,12 @@ ngx_int_t sync_publish_room_later(sync_main_settings_t *main,
     sync_str_t *room, sync_room_t *to, sync_saying_t *s, sync_said_t *said,
     sync_publish_done_pt done, void *data, sync_publish_t **publish);
 
+/*
+ * Whether it takes Redis to say something in a room: it is in no order, and
+ * may not be kept, before that has answered.
+ */
+ngx_uint_t sync_publish_waits(sync_main_settings_t *main, sync_str_t *room);
+
 /* done will not be called; it may be said all the same. */
 void sync_publish_cancel(sync_publish_t *publish);
 

@@ -24,6 +24,7 @@ typedef struct {
     sync_str_t           name;
     sync_stream_op_pt    handler;
     unsigned             sync:1;        /* of no use to an api call */
+    unsigned             free:1;        /* it waits for nothing */
 } sync_stream_op_t;
 
 
@@ -36,6 +37,8 @@ typedef struct {
 } sync_stream_session_t;
 
 
+static ngx_uint_t sync_stream_waits(sync_request_t *rq,
+    const sync_stream_op_t *op);
 static ngx_int_t sync_stream_chunk(sync_request_t *rq, sync_json_t *v,
     sync_json_t *line);
 static ngx_int_t sync_stream_broadcast(sync_request_t *rq, sync_json_t *v,
@@ -74,17 +77,17 @@ static ngx_int_t sync_stream_invalid(sync_request_t *rq, const char *fault);
 
 
 static const sync_stream_op_t  sync_stream_ops[] = {
-    { sync_string("stream"), sync_stream_chunk, 0 },
-    { sync_string("broadcast"), sync_stream_broadcast, 1 },
-    { sync_string("to"), sync_stream_to, 1 },
-    { sync_string("session"), sync_stream_session, 0 },
-    { sync_string("join"), sync_stream_join, 0 },
-    { sync_string("leave"), sync_stream_leave, 0 },
-    { sync_string("emit"), sync_stream_emit, 0 },
-    { sync_string("ping"), sync_stream_ping, 0 },
-    { sync_string("throttle"), sync_stream_throttle, 0 },
-    { sync_string("final"), sync_stream_final, 0 },
-    { { 0, NULL }, NULL, 0 }
+    { sync_string("stream"), sync_stream_chunk, 0, 0 },
+    { sync_string("broadcast"), sync_stream_broadcast, 1, 0 },
+    { sync_string("to"), sync_stream_to, 1, 0 },
+    { sync_string("session"), sync_stream_session, 0, 0 },
+    { sync_string("join"), sync_stream_join, 0, 0 },
+    { sync_string("leave"), sync_stream_leave, 0, 0 },
+    { sync_string("emit"), sync_stream_emit, 0, 0 },
+    { sync_string("ping"), sync_stream_ping, 0, 1 },
+    { sync_string("throttle"), sync_stream_throttle, 0, 1 },
+    { sync_string("final"), sync_stream_final, 0, 0 },
+    { { 0, NULL }, NULL, 0, 0 }
 };
 
 
@@ -140,6 +143,11 @@ sync_stream_line(sync_call_t *call, sync_json_t *line)
         return sync_stream_invalid(rq, "instruction");
     }
 
+    if (sync_stream_waits(rq, found)) {
+        sync_pressure_wait(rq);
+        return SYNC_BUSY;
+    }
+
     rc = found->handler(rq, &v, line);
 
     if (rq->full && rc != SYNC_ERROR) {
@@ -147,6 +155,26 @@ sync_stream_line(sync_call_t *call, sync_json_t *line)
     }
 
     return rc;
+}
+
+
+/*
+ * What was said before in a room whose order Redis makes is heard before it;
+ * to the same room, one follows the other.
+ */
+
+static ngx_uint_t
+sync_stream_waits(sync_request_t *rq, const sync_stream_op_t *op)
+{
+    ngx_uint_t  n;
+
+    if (op->free || rq->cancelled) {
+        return 0;
+    }
+
+    n = sync_chunk_pending(rq);
+
+    return n > (op->handler == sync_stream_broadcast ? SYNC_PENDING_MAX : 0);
 }
 
 
@@ -544,7 +572,7 @@ sync_stream_emit_to(sync_request_t *rq, sync_json_t *v, sync_saying_t *s)
 
         s->flags = SYNC_FRAME_ROOM;
 
-        rc = sync_publish_room(main, &text, NULL, s, &said);
+        rc = sync_chunk_say_room(rq, &text, s);
 
         return (rc == SYNC_ERROR) ? SYNC_BUSY : rc;
     }
@@ -593,7 +621,7 @@ sync_stream_throttle(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
     sync_throttle_t  *t;
     u_char            buf[SYNC_CHUNK_FIELD_MAX];
 
-    if (rq->call->nlines != 1) {
+    if (rq->call->lines.n != 1) {
         return sync_stream_invalid(rq, "instruction");
     }
 
