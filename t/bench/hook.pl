@@ -54,6 +54,10 @@ http {
             proxy_set_header Connection "";
         }
 
+        location /alone {
+            return 200 '{"status":"success"}';
+        }
+
         location /app {
             proxy_pass http://app;
             proxy_http_version 1.1;
@@ -85,24 +89,27 @@ exit bench_end();
 
 sub hook {
 	my $n = 20_480;
-	my (@proxy, @hook, @sync);
+	my (@alone, @proxy, @open, @hook, @sync);
 
 	for (1 .. bench_rounds()) {
-		push @proxy, bench_cpu_of($worker, $n, \&proxy_calls);
-		push @hook, bench_cpu_of($worker, $n, \&hook_calls);
+		push @alone, bench_cpu_of($worker, $n, sub { posts('/alone', @_) });
+		push @proxy, bench_cpu_of($worker, $n, sub { posts('/app', @_) });
+		push @open, bench_cpu_of($worker, $n, sub { joins('open', @_) });
+		push @hook, bench_cpu_of($worker, $n, sub { joins('asked', @_) });
 		push @sync, bench_cpu_of($worker, $n, \&sync_calls);
 	}
 
 	bench_head('hooks, CPU ns a call', 'proxy');
+	bench_row('without an app', bench_low(@alone), bench_low(@open));
 	bench_row('a hook call', bench_low(@proxy), bench_low(@hook), 1.25);
 	bench_row('a sync through its hook', bench_low(@proxy), bench_low(@sync));
 }
 
-sub proxy_calls {
-	my ($n) = @_;
+sub posts {
+	my ($path, $n) = @_;
 
 	my $body = '{"data":{"text":"' . 'x' x 64 . '"}}';
-	my $request = "POST /app HTTP/1.1\r\nHost: localhost\r\n"
+	my $request = "POST $path HTTP/1.1\r\nHost: localhost\r\n"
 		. "Content-Type: application/json\r\nContent-Length: "
 		. length($body) . "\r\n\r\n$body";
 
@@ -123,15 +130,15 @@ sub proxy_calls {
 	}
 }
 
-sub hook_calls {
-	my ($n) = @_;
+sub joins {
+	my ($rule, $n) = @_;
 
 	my @ws = $t->ws_many(64, '/ws');
 	my ($asked, $done) = (0, 0);
 
 	my $ask = sub {
 		my $op = $_[0]{joined}++ % 2 ? 'leaveRoom' : 'joinRoom';
-		$_[0]->send_text(qq(["$op",{"group":"asked:bench",)
+		$_[0]->send_text(qq(["$op",{"group":"$rule:bench",)
 			. '"responseIndex":' . ++$asked . '}]');
 	};
 
