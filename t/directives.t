@@ -57,6 +57,8 @@ my $times = 'two times from 50ms to 1d: the interval and the '
 my $pattern = q(a room's name of 1 to 256 bytes, or the beginning )
 	. 'of one and "*"';
 
+my $memory = '"ttl=" and a time from 1s to 365d, or "off"';
+
 my @bad = (
 
 	# directive, value, what is said after it
@@ -87,6 +89,10 @@ my @bad = (
 		'"ttl=" and a time from 1s to 365d' ],
 	[ 'sync_room a volatile join',     'join', $rooms ],
 
+	[ 'sync_registry 24h',             '24h', $memory ],
+	[ 'sync_registry ttl=',            'ttl=', $memory ],
+	[ 'sync_registry ttl=0',           'ttl=0', $memory ],
+	[ 'sync_registry ttl=366d',        'ttl=366d', $memory ],
 	[ 'sync_drain never',              'never', 'a time up to 1d' ],
 	[ 'sync_drain 25h',                '25h', 'a time up to 1d' ],
 
@@ -192,7 +198,7 @@ my @later = (
 );
 
 my @twice = (
-	'sync_zone zone=other:8m', 'sync_drain 1s', 'sync status',
+	'sync_zone zone=other:8m', 'sync_registry off', 'sync_drain 1s', 'sync status',
 	'sync_hook join /a', 'sync_allow_origin *', 'sync_receiver any',
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
@@ -220,6 +226,7 @@ my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
     sync_room d join=hook;
     sync_room u:* join=user;
     sync_room * join=deny;
+    sync_registry ttl=1s;
     sync_drain 0;
     sync_hook connect /hook;
     sync_hook join /hook on_error=deny;
@@ -315,7 +322,7 @@ is($rc, 0, 'no zone needed where nothing is used') or diag($out);
 sub refuse {
 	my ($text) = @_;
 
-	my $where = $text =~ /^sync_(?:zone|room|drain)\b/ ? 'HTTP'
+	my $where = $text =~ /^sync_(?:zone|room|registry|drain)\b/ ? 'HTTP'
 		: $text =~ /^sync(?:_compression)? / ? 'LOCATION' : 'SERVER';
 
 	my $zone = $text =~ /^sync_zone\b/ ? '' : 'sync_zone zone=sync:1m;';

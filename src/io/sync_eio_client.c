@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sync_eio_client.h>
+#include <sync_former.h>
 #include <sync_random.h>
 #include <sync_room.h>
 #include <sync_timer.h>

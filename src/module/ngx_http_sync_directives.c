@@ -205,6 +205,13 @@ ngx_command_t  ngx_http_sync_commands[] = {
       0,
       NULL },
 
+    { ngx_string("sync_registry"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_sync_registry,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("sync_drain"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_sync_bounded,

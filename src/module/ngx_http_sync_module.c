@@ -227,6 +227,7 @@ ngx_http_sync_create_main_conf(ngx_conf_t *cf)
      */
 
     smcf->settings.drain = NGX_CONF_UNSET_MSEC;
+    smcf->settings.remember = NGX_CONF_UNSET;
 
     return smcf;
 }
@@ -242,10 +243,13 @@ ngx_http_sync_init_main_conf(ngx_conf_t *cf, void *conf)
     sync_rule_t  *rule;
 
     ngx_conf_init_msec_value(smcf->settings.drain, 30000);
+    ngx_conf_init_value(smcf->settings.remember, 24 * 60 * 60);
 
     if (smcf->settings.zone == NULL) {
         return NGX_CONF_OK;
     }
+
+    smcf->settings.zone->remember = smcf->settings.remember;
 
     limit = smcf->size / NGX_HTTP_SYNC_SHARE;
 

@@ -166,6 +166,7 @@ char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *allowed);
 
 char *ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_sync_registry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* When all is read: resolves names.  NGX_OK, or NGX_ERROR with it logged. */
 ngx_int_t ngx_http_sync_redis_init(ngx_conf_t *cf,

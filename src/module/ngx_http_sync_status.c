@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <sync_fanout.h>
+#include <sync_former.h>
 #include <sync_hook.h>
 #include <sync_redis.h>
 #include <sync_worker.h>
@@ -54,6 +55,8 @@ typedef struct {
     ngx_uint_t                rooms;
     ngx_uint_t                patterns;
     ngx_uint_t                members;
+    ngx_uint_t                left;     /* clients that are remembered */
+    size_t                    left_bytes;
     ngx_uint_t                redis_shards;
     ngx_uint_t                redis_connected;  /* links */
     ngx_uint_t                redis_expected;
@@ -216,6 +219,9 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_GAPS, "gaps", "sync_gaps_total",
       "Times a client was told that it missed something." },
 
+    { SYNC_COUNT_FORGOTTEN, "forgotten", "sync_forgotten_total",
+      "Clients that left, forgotten before their time." },
+
     { SYNC_COUNT_REAPED, "reaped", "sync_reaped_total",
       "Dead workers cleaned up after." },
 
@@ -309,6 +315,12 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
 
     { "sync_members", "Memberships, of all clients in all rooms.",
       offsetof(ngx_http_sync_status_t, members) },
+
+    { "sync_left", "Clients that left and are remembered.",
+      offsetof(ngx_http_sync_status_t, left) },
+
+    { "sync_left_bytes", "Memory of the zone that they take.",
+      offsetof(ngx_http_sync_status_t, left_bytes) },
 
     { "sync_zone_size_bytes", "Size of the zone.",
       offsetof(ngx_http_sync_status_t, size) },
@@ -518,6 +530,8 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
 
     sync_zone_counters(z, st->counters);
 
+    sync_former_count(z, &st->left, &st->left_bytes);
+
     st->size = sync_zone_size(z);
     st->unused = sync_zone_unused(z);
 
@@ -535,7 +549,8 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
 
     tp = ngx_timeofday();
 
-    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
+    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
+                     " s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b}, s:o, s:o}",
                      "version", NGX_HTTP_SYNC_VERSION,
@@ -545,6 +560,8 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                      "rooms", (json_int_t) st->rooms,
                      "patterns", (json_int_t) st->patterns,
                      "members", (json_int_t) st->members,
+                     "left", (json_int_t) st->left,
+                     "leftBytes", (json_int_t) st->left_bytes,
                      "zone",
                          "name", (char *) z->name.data, z->name.len,
                          "size", (json_int_t) st->size,

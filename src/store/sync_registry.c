@@ -31,7 +31,6 @@ typedef char sync_record_is_64[sizeof(sync_record_t) == 64 ? 1 : -1];
 
 static sync_record_t **sync_registry_bucket(sync_zone_t *z,
     const u_char *id);
-static void sync_registry_copy(sync_record_info_t *info, sync_record_t *rec);
 
 
 sync_record_t *
@@ -198,13 +197,14 @@ sync_registry_info(sync_zone_t *z, const u_char *id,
 }
 
 
-static void
+void
 sync_registry_copy(sync_record_info_t *info, sync_record_t *rec)
 {
     ngx_memcpy(info->id, rec->id, SYNC_ID_LEN);
 
     info->connected = rec->connected;
     info->active = rec->active;
+    info->left = 0;
     info->nrooms = sync_registry_rooms(rec);
     info->transport = rec->transport;
     info->user_len = 0;

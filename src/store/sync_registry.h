@@ -52,7 +52,13 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
 
 /* flags: it is in the room of its token, which is not one to be shown */
 
-#define SYNC_RECORD_TOKEN  0x01
+#define SYNC_RECORD_TOKEN   0x01
+
+/* it was a client, its members stand at their start, it was remembered */
+
+#define SYNC_RECORD_MET     0x02
+#define SYNC_RECORD_PLACED  0x04
+#define SYNC_RECORD_LEFT    0x08
 
 /* rooms it is in, as they are shown; for its worker, or under the lock */
 
@@ -66,6 +72,7 @@ typedef struct {
     u_char               id[SYNC_ID_LEN];
     uint32_t             connected;     /* s since the epoch */
     uint32_t             active;
+    uint32_t             left;          /* the same; 0: it is here */
     uint16_t             nrooms;
     uint8_t              transport;
     uint8_t              user_len;
@@ -81,7 +88,10 @@ typedef struct {
 sync_record_t *sync_registry_add(sync_zone_t *z, sync_transport_e transport,
     const u_char *id, sync_str_t *user, uint64_t cookie);
 
-/* Unlinks and frees a record that is in no room; see sync_registry_remove(). */
+/*
+ * Unlinks and frees a record that is in no room; see sync_registry_remove(),
+ * in sync_former.h.
+ */
 void sync_registry_delete_locked(sync_zone_t *z, sync_record_t *rec);
 
 /* The client's user: borrowed, empty if there is none. */
@@ -96,6 +106,9 @@ ngx_int_t sync_registry_set_user(sync_zone_t *z, sync_record_t *rec,
 
 /* The record with this id, or NULL; good while the lock is held. */
 sync_record_t *sync_registry_lookup_locked(sync_zone_t *z, const u_char *id);
+
+/* Copies it; the caller holds the lock. */
+void sync_registry_copy(sync_record_info_t *info, sync_record_t *rec);
 
 /* SYNC_OK and a copy, or SYNC_DECLINED. */
 ngx_int_t sync_registry_info(sync_zone_t *z, const u_char *id,

@@ -265,28 +265,6 @@ sync_room_leave_locked(sync_zone_t *z, sync_member_t *m)
 }
 
 
-void
-sync_registry_remove(sync_zone_t *z, sync_record_t *rec)
-{
-    sync_zone_lock(z);
-
-    sync_registry_remove_locked(z, rec);
-
-    sync_zone_unlock(z);
-}
-
-
-void
-sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec)
-{
-    while (rec->members) {
-        sync_room_leave_locked(z, rec->members);
-    }
-
-    sync_registry_delete_locked(z, rec);
-}
-
-
 ngx_int_t
 sync_room_move_locked(sync_zone_t *z, sync_record_t *rec, ngx_uint_t slot)
 {

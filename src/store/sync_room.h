@@ -165,10 +165,6 @@ ngx_int_t sync_room_join(sync_zone_t *z, sync_str_t *name,
 void sync_room_leave(sync_zone_t *z, sync_member_t *m);
 void sync_room_leave_locked(sync_zone_t *z, sync_member_t *m);
 
-/* Leaves every room and frees the record. */
-void sync_registry_remove(sync_zone_t *z, sync_record_t *rec);
-void sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec);
-
 /*
  * Appends a message to the room, and to patterns that match it, marks it
  * dirty for each worker with members and gathers those to be woken.  room

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_room.h>
 #include <sync_ack.h>
+#include <sync_former.h>
 
 
 /*
@@ -124,6 +125,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
                    "zone: wrong counts of patterns");
 
     text = sync_ack_check(z, &sum.used);
+    sync_room_must(text == NULL, text);
+
+    text = sync_former_check(z, &sum.used);
     sync_room_must(text == NULL, text);
 
     *lost = (sh->heap.ngranules - sh->heap.nfree) * SYNC_HEAP_GRANULE

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_md5.h>
 #include <sync_sid.h>
+#include <sync_former.h>
 #include <sync_room.h>
 
 

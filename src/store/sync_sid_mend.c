@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_sid.h>
+#include <sync_former.h>
 #include <sync_room.h>
 #include <sync_session_store.h>
 

@@ -9,6 +9,7 @@
 #include <sync_slot.h>
 #include <sync_worker.h>
 #include <sync_registry.h>
+#include <sync_former.h>
 #include <sync_room.h>
 #include <sync_ack.h>
 #include <sync_sid.h>

@@ -86,7 +86,8 @@ sync_zone_create(sync_zone_t *z)
 
     tables = sizeof(sync_zone_sh_t)
              + SYNC_WORKERS_MAX * sizeof(sync_worker_t)
-             + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *))
+             + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *)
+                             + sizeof(sync_former_t *))
              + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
                                               + 2 * sizeof(sync_session_t *))
              + (size_t) n * sizeof(sync_rate_t);
@@ -109,7 +110,8 @@ sync_zone_create(sync_zone_t *z)
     sh->rooms = (sync_room_t **) (sh->workers + SYNC_WORKERS_MAX);
     sh->records = (sync_record_t **) (sh->rooms + n);
     sh->sid_mask = n / SYNC_ZONE_SIDS - 1;
-    sh->sids = (sync_sid_t **) (sh->records + n);
+    sh->formers = (sync_former_t **) (sh->records + n);
+    sh->sids = (sync_sid_t **) (sh->formers + n);
     sh->sessions = (sync_session_t **) (sh->sids + n / SYNC_ZONE_SIDS);
     sh->users = sh->sessions + n / SYNC_ZONE_SIDS;
     sh->rates = (sync_rate_t *) (sh->users + n / SYNC_ZONE_SIDS);

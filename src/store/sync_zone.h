@@ -20,6 +20,7 @@
  *     slab pool -- sync_zone_sh_t --+-- workers[]   slots, sync_worker.h
  *                                   +-- rooms[]     hash, sync_room.h
  *                                   +-- records[]   hash, sync_registry.h
+ *                                   +-- formers[]   hash, sync_former.h
  *                                   +-- sids[]      hash, sync_sid.h
  *                                   +-- sessions[]  hash, and of their
  *                                   +-- users[]     users, sync_session_store.h
@@ -48,7 +49,7 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  8            /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  9            /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -62,6 +63,7 @@ typedef struct sync_room_s       sync_room_t;
 typedef struct sync_interest_s   sync_interest_t;
 typedef struct sync_member_s     sync_member_t;
 typedef struct sync_record_s     sync_record_t;
+typedef struct sync_former_s     sync_former_t;
 typedef struct sync_chunk_s      sync_chunk_t;
 typedef struct sync_ids_s        sync_ids_t;
 typedef struct sync_rate_s       sync_rate_t;
@@ -122,6 +124,7 @@ typedef enum {
     SYNC_COUNT_LOST,                /* the same, and something was missed */
     SYNC_COUNT_REPLAYED,            /* messages to who missed them */
     SYNC_COUNT_GAPS,                /* members told that they missed some */
+    SYNC_COUNT_FORGOTTEN,           /* clients that left, before time */
     SYNC_COUNT_REAPED,              /* slots of dead workers */
     SYNC_COUNT_RATE_LIMITED,        /* requests above a rate */
     SYNC_COUNT_RATE_EVICTED,        /* counts forgotten to make room */
@@ -225,9 +228,14 @@ struct sync_zone_sh_s {                 /* in the zone, one */
 
     sync_stamp_t         stamp;
 
-    uint32_t             mask;          /* of both hashes: buckets - 1 */
+    uint32_t             mask;          /* of these hashes: buckets - 1 */
     sync_room_t        **rooms;
     sync_record_t      **records;
+    sync_former_t      **formers;
+    sync_former_t       *former_oldest;
+    sync_former_t       *former_newest; /* or one before; see there */
+    sync_former_t       *former_told;   /* the last one Redis has, or NULL */
+    uint64_t             former_number; /* the last one given */
     uint32_t             sid_mask;      /* of the hashes of sessions */
     sync_sid_t         **sids;
     sync_session_t     **sessions;
@@ -285,6 +293,7 @@ struct sync_zone_s {                    /* one a process and zone */
     ngx_uint_t           place;         /* in the hub */
     ngx_str_t            name;
     sync_zone_mend_pt    mend;          /* set before the first lock */
+    uint32_t             remember;      /* s, clients that left; 0: none */
     uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */
 };
 

@@ -14,6 +14,7 @@
 #include <sync_cluster.h>
 #include <sync_event_id.h>
 #include <sync_fanout.h>
+#include <sync_former.h>
 #include <sync_greeting.h>
 #include <sync_join.h>
 #include <sync_name.h>

@@ -68,7 +68,8 @@ static const sync_control_op_t  sync_control_ops[] = {
       " user token session ttl supersede " },
     { "rooms", sync_control_rooms, 1, " prefix limit cursor " },
     { "members", sync_control_members, 1, " room limit cursor " },
-    { "clients", sync_control_clients, 1, " limit cursor " },
+    { "clients", sync_control_clients, 1,
+      " user room connected limit cursor " },
     { "client", sync_control_client, 1, " clientId " },
     { NULL, NULL, 0, NULL }
 };

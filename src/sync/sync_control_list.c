@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_control_op.h>
 #include <sync_name.h>
+#include <sync_roster.h>
 
 
 /*
@@ -24,15 +25,6 @@
  */
 
 #define SYNC_CONTROL_BUCKET  16
-
-
-static json_t *sync_control_record(sync_control_t *ctl, const u_char *id,
-    sync_record_info_t *info);
-
-
-static const char  *sync_control_transports[] = {
-    "websocket", "sse", "socketio", "polling"
-};
 
 
 ngx_int_t
@@ -135,8 +127,7 @@ sync_control_members(sync_control_t *ctl)
             continue;
         }
 
-        if (json_array_append_new(members,
-                                  sync_control_record(ctl, id, &info))
+        if (json_array_append_new(members, sync_roster_json(&info, NULL, 0))
             != 0)
         {
             return SYNC_ERROR;
@@ -146,138 +137,4 @@ sync_control_members(sync_control_t *ctl)
     sync_control_set_cursor(ctl, cursor + n < total && limit, cursor + n);
 
     return SYNC_OK;
-}
-
-
-ngx_int_t
-sync_control_clients(sync_control_t *ctl)
-{
-    json_t              *clients;
-    uint32_t             bucket;
-    ngx_uint_t           i, n, limit, cursor;
-    sync_zone_t         *z;
-    sync_record_info_t  *info;
-
-    if (sync_control_page(ctl, SYNC_CONTROL_BUCKET, &limit, &cursor)
-        != SYNC_OK)
-    {
-        return SYNC_ERROR;
-    }
-
-    info = ngx_palloc(ctl->pool, limit * sizeof(sync_record_info_t));
-    if (info == NULL) {
-        return SYNC_ERROR;
-    }
-
-    n = 0;
-    z = ctl->main->zone;
-    bucket = cursor;
-
-    while (bucket <= z->sh->mask && limit - n >= SYNC_CONTROL_BUCKET) {
-        n += sync_registry_page(z, &bucket, &info[n], limit - n);
-    }
-
-    clients = json_array();
-
-    sync_control_set(ctl, ctl->answer, "count", json_integer(z->sh->nclients));
-    sync_control_set(ctl, ctl->answer, "clients", clients);
-
-    for (i = 0; i < n; i++) {
-
-        if (json_array_append_new(clients,
-                                  sync_control_record(ctl, info[i].id,
-                                                      &info[i]))
-            != 0)
-        {
-            return SYNC_ERROR;
-        }
-    }
-
-    sync_control_set_cursor(ctl, bucket <= z->sh->mask, bucket);
-
-    return SYNC_OK;
-}
-
-
-ngx_int_t
-sync_control_client(sync_control_t *ctl)
-{
-    u_char               id[SYNC_ID_LEN];
-    json_t              *client, *names;
-    ngx_int_t            rc;
-    ngx_uint_t           i, n;
-    sync_room_info_t    *room;
-    sync_record_info_t   info;
-
-    rc = sync_control_id(ctl, id);
-
-    if (rc == SYNC_DECLINED) {
-        return sync_control_missing(ctl, "clientId");
-    }
-
-    if (rc != SYNC_OK) {
-        return SYNC_ERROR;
-    }
-
-    rc = sync_registry_info(ctl->main->zone, id, &info);
-
-    if (rc != SYNC_OK) {
-        return sync_control_not_found(ctl);
-    }
-
-    n = ngx_min(info.nrooms, SYNC_CONTROL_ROOMS_MAX);
-
-    room = ngx_palloc(ctl->pool, (n + 1) * sizeof(sync_room_info_t));
-    if (room == NULL) {
-        return SYNC_ERROR;
-    }
-
-    n = sync_room_of(ctl->main->zone, id, room, n);
-
-    client = sync_control_record(ctl, id, &info);
-    names = json_array();
-
-    sync_control_set(ctl, ctl->answer, "client", client);
-    sync_control_set(ctl, client, "rooms", names);
-
-    for (i = 0; i < n; i++) {
-
-        if (json_array_append_new(names, sync_control_text(room[i].name,
-                                                           room[i].len))
-            != 0)
-        {
-            return SYNC_ERROR;
-        }
-    }
-
-    return SYNC_OK;
-}
-
-
-static json_t *
-sync_control_record(sync_control_t *ctl, const u_char *id,
-    sync_record_info_t *info)
-{
-    u_char   text[SYNC_ID_TEXT];
-    json_t  *client;
-
-    client = json_object();
-
-    sync_registry_print_id(text, id);
-
-    sync_control_set(ctl, client, "clientId",
-                     sync_control_text(text, SYNC_ID_TEXT));
-    sync_control_set(ctl, client, "userId",
-                     info->user_len
-                     ? sync_control_text(info->user, info->user_len)
-                     : json_null());
-    sync_control_set(ctl, client, "transport",
-                     json_string(sync_control_transports[info->transport]));
-    sync_control_set(ctl, client, "connectedAt",
-                     json_integer((json_int_t) info->connected * 1000));
-    sync_control_set(ctl, client, "lastActivity",
-                     json_integer((json_int_t) info->active * 1000));
-    sync_control_set(ctl, client, "roomCount", json_integer(info->nrooms));
-
-    return client;
 }

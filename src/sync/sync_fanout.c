@@ -15,6 +15,7 @@
 #include <sync_fanout_stage.h>
 #include <sync_notify.h>
 #include <sync_replay.h>
+#include <sync_roster.h>
 #include <sync_wake.h>
 #include <sync_name.h>
 
@@ -116,6 +117,8 @@ sync_fanout_enter(sync_client_t *c)
     c->seat = a->n;
     a->seats[a->n++] = c;
 
+    c->record->flags |= SYNC_RECORD_MET;
+
     return SYNC_OK;
 }
 
@@ -124,6 +127,7 @@ void
 sync_fanout_exit(sync_client_t *c)
 {
     sync_stage_exit(c);
+    sync_roster_leave(c);
 
     while (c->record->members) {
         sync_fanout_leave_member(c, c->record->members);

@@ -21,6 +21,7 @@
 #include <sync_publish.h>
 #include <sync_redis.h>
 #include <sync_room.h>
+#include <sync_roster.h>
 #include <sync_session_change.h>
 #include <sync_session_redis.h>
 #include <sync_slot.h>
@@ -122,6 +123,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
 
     sync_cluster_init_worker(main);
     sync_tally_init_worker(main);
+    sync_roster_init_worker(main);
 
     sync_process_claim();
 
@@ -247,6 +249,7 @@ sync_process_tick(void)
     }
 
     sync_room_expire(z);
+    sync_roster_tick();
 
     sync_bridge_tick();
     sync_redis_tick();
@@ -364,6 +367,7 @@ sync_process_drain_handler(ngx_event_t *ev)
 
     if (sync_client_alive()
         || sync_notify_waiting()
+        || sync_roster_drain()
         || sync_redis_pending()
         || sync_collect_waiting())
     {

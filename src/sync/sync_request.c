@@ -84,6 +84,8 @@ sync_request_message(sync_client_t *c, u_char *p, size_t len)
     sync_zone_count(sync_client_zone(), SYNC_COUNT_RECEIVED, 1);
     sync_zone_count(sync_client_zone(), SYNC_COUNT_RECEIVED_BYTES, len);
 
+    c->record->active = (uint32_t) ngx_time();
+
     text.data = p;
     text.len = len;
 

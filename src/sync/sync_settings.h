@@ -127,6 +127,7 @@ typedef struct {
     ngx_array_t            *rules;      /* of sync_rule_t; may be NULL */
     sync_rule_t             rule;       /* of rooms that none matches */
     ngx_msec_t              drain;      /* ms */
+    ngx_int_t               remember;   /* s, clients that left; 0: none */
     sync_redis_conf_t      *redis;      /* NULL: none */
     ngx_array_t            *sessions;   /* sync_session_conf_t *, of Redis */
 } sync_main_settings_t;

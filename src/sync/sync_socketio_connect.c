@@ -10,6 +10,7 @@
 #include <sync_call.h>
 #include <sync_eio_client.h>
 #include <sync_fanout.h>
+#include <sync_former.h>
 #include <sync_notify.h>
 #include <sync_random.h>
 #include <sync_reply.h>

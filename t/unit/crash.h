@@ -145,6 +145,8 @@ prepare_dead(void)
     prepare_rooms();
     prepare_answers();
 
+    mine->flags |= SYNC_RECORD_MET;
+
     w = worker;
     prepare_two();
     sync_worker_bury_locked(&w, w.self);

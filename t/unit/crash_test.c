@@ -102,6 +102,14 @@ static sync_zone_t  z, worker;
 #include "crash_session.h"
 
 
+static sync_record_t *met(sync_zone_t *w, const char *user);
+static void prepare_met(void);
+static void prepare_formers(void);
+static void former_add(void);
+static void former_told(void);
+static void former_expire(void);
+
+
 static crash_case_t  cases[] = {
     { "a claim", NULL, claim },
     { "a release", prepare_none, release },
@@ -132,6 +140,10 @@ static crash_case_t  cases[] = {
     { "a session that is no more", prepare_session, session_end },
     { "sessions that have ended", prepare_session, session_expire },
     { "a removed record", prepare_rooms, remove_record },
+    { "a removed record that is remembered", prepare_met, remove_record },
+    { "a client that is remembered", prepare_formers, former_add },
+    { "clients that Redis was told of", prepare_formers, former_told },
+    { "clients that are forgotten", prepare_formers, former_expire },
     { "an expiry", prepare_none, expire },
     { "a reaping", prepare_dead, reap },
     { "an acknowledgement that is asked for", prepare_none, begin_ack },
@@ -152,6 +164,7 @@ static sync_ack_t     *ack;
 
 
 #include "crash.h"
+#include "crash_former.h"
 
 
 int
@@ -189,6 +202,7 @@ create(void)
     sync_published_t  p;
 
     zone_create(&z, SYNC_ZONE_MIN);
+    z.remember = 60;
 
     /* a mender walks the buckets, an instruction at a time */
 
@@ -240,7 +254,7 @@ go_on(sync_zone_t *w)
 
     static const char  *names[] = { "chat:1", "chat:2", "his:1", "old:2" };
 
-    rec = zone_client(w, "survivor");
+    rec = met(w, "survivor");
     if (rec == NULL) {
         return "no record";
     }
@@ -654,7 +668,7 @@ work(uint64_t seed)
                         (unsigned long) zone_random(4));
 
         if (rec == NULL) {
-            recs[n] = zone_client(&worker, "user");
+            recs[n] = met(&worker, "user");
             continue;
         }
 
@@ -667,6 +681,8 @@ work(uint64_t seed)
 
         case 1:
             sync_room_expire(&worker);
+            worker.remember = zone_random(2);
+            sync_former_expire(&worker);
             break;
 
         case 2:

@@ -16,6 +16,7 @@
 #include <sync_session_store.h>
 #include <sync_sid.h>
 #include <sync_room.h>
+#include <sync_former.h>
 #include <sync_rate.h>
 
 
