@@ -260,6 +260,7 @@ ngx_http_sync_init_main_conf(ngx_conf_t *cf, void *conf)
 
         for (i = 0; i < smcf->settings.rules->nelts; i++) {
             rule[i].room.limit = limit;
+            rule[i].room.mirrored = (smcf->settings.redis != NULL);
         }
     }
 

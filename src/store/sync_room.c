@@ -494,12 +494,17 @@ sync_room_create_locked(sync_zone_t *z, sync_str_t *name,
     room->history = rule->history;
     room->len = (uint16_t) name->len;
 
-    /* two logs do not begin alike, of this zone or of another */
+    /*
+     * two logs do not begin alike, of this zone or of another; but where they
+     * are copies of one, nothing is the same in all of them
+     */
 
-    z->sh->births++;
-    room->log.birth = sync_zone_hash(z, (u_char *) &z->sh->births,
-                                     sizeof(z->sh->births));
-    room->log.nonce = room->log.birth;
+    if (!rule->mirrored) {
+        z->sh->births++;
+        room->log.birth = sync_zone_hash(z, (u_char *) &z->sh->births,
+                                         sizeof(z->sh->births));
+        room->log.nonce = room->log.birth;
+    }
 
     /* a subscription hears what is kept where it was said */
 

@@ -103,6 +103,7 @@ typedef struct {
     uint32_t             history;       /* messages; 0: volatile */
     uint32_t             ttl;           /* s */
     size_t               limit;         /* bytes the log may hold */
+    unsigned             mirrored:1;    /* its order is made elsewhere */
 } sync_room_rule_t;
 
 

@@ -70,7 +70,10 @@ sync_room_rebase(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     z->sh->stamp.room = room;
     sync_heap_order();
 
-    if (log->count || (log->top && log->top != at->lsn)) {
+    /* whoever is there was told another place to go on from */
+
+    if (!new && (log->count || log->top != at->lsn || log->nonce != at->nonce))
+    {
         sync_log_reset_locked(z, log);
     }
 
