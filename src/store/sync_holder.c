@@ -10,8 +10,6 @@
 #include <sync_worker.h>
 
 
-static uint64_t sync_holder_self(sync_zone_t *z);
-static sync_worker_t *sync_holder_worker(sync_zone_t *z, uint64_t id);
 static ngx_uint_t sync_holder_others(sync_zone_t *z);
 
 
@@ -136,7 +134,7 @@ sync_holder_slot(sync_zone_t *z, ngx_uint_t holder)
 }
 
 
-static uint64_t
+uint64_t
 sync_holder_self(sync_zone_t *z)
 {
     return (uint64_t) z->self->incarnation << 32
@@ -146,7 +144,7 @@ sync_holder_self(sync_zone_t *z)
 
 /* The worker if it lives and comes round, or NULL. */
 
-static sync_worker_t *
+sync_worker_t *
 sync_holder_worker(sync_zone_t *z, uint64_t id)
 {
     ngx_msec_t      beat;

@@ -47,5 +47,9 @@ ngx_uint_t sync_holder_mine(sync_zone_t *z, ngx_uint_t holder);
 /* The slot of a living owner, or -1; takes no lock. */
 ngx_int_t sync_holder_slot(sync_zone_t *z, ngx_uint_t holder);
 
+/* This worker, as others may note it, and the one noted: NULL if it is gone. */
+uint64_t sync_holder_self(sync_zone_t *z);
+sync_worker_t *sync_holder_worker(sync_zone_t *z, uint64_t id);
+
 
 #endif /* _SYNC_HOLDER_H_INCLUDED_ */

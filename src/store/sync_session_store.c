@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_sha1.h>
 #include <sync_session_store.h>
+#include <sync_holder.h>
 #include <sync_room.h>
 
 
@@ -31,8 +32,6 @@ static sync_session_t **sync_session_bucket(sync_zone_t *z, uint32_t realm,
     const u_char *id);
 static sync_session_t **sync_session_users(sync_zone_t *z, uint32_t realm,
     const u_char *user, size_t len);
-static sync_session_t *sync_session_make_locked(sync_zone_t *z,
-    uint32_t realm, const u_char *id, const sync_str_t *token);
 static ngx_uint_t sync_session_is(sync_session_value_t *v,
     const sync_session_data_t *data);
 static ngx_uint_t sync_session_expired(sync_session_t *s);
@@ -45,9 +44,17 @@ static void sync_session_link_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_unlink_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_free_locked(sync_zone_t *z, sync_session_t *s);
 static ngx_uint_t sync_session_held(sync_zone_t *z, sync_session_t *s);
+static ngx_uint_t sync_session_review(sync_zone_t *z, sync_session_t *s);
+static ngx_uint_t sync_session_review_asked(sync_zone_t *z,
+    sync_session_t *s);
+static ngx_uint_t sync_session_told(sync_session_t *s);
 
 
 #define sync_session_user_of(v)  ((v)->data + (v)->len)
+
+/* ms since then, less than 0 if it is to come */
+
+#define sync_session_past(t)  ((ngx_msec_int_t) (ngx_current_msec - (t)))
 
 
 void
@@ -143,7 +150,7 @@ sync_session_store_make(sync_zone_t *z, uint32_t realm,
     s = sync_session_store_find_locked(z, realm, id);
 
     if (s == NULL) {
-        s = sync_session_make_locked(z, realm, id, token);
+        s = sync_session_store_make_locked(z, realm, id, token);
     }
 
     if (s) {
@@ -156,9 +163,9 @@ sync_session_store_make(sync_zone_t *z, uint32_t realm,
 }
 
 
-static sync_session_t *
-sync_session_make_locked(sync_zone_t *z, uint32_t realm, const u_char *id,
-    const sync_str_t *token)
+sync_session_t *
+sync_session_store_make_locked(sync_zone_t *z, uint32_t realm,
+    const u_char *id, const sync_str_t *token)
 {
     sync_session_t  *s, **bucket;
 
@@ -236,6 +243,15 @@ sync_session_copy(sync_session_t *s, ngx_msec_t ttl,
         return SYNC_BUSY;
     }
 
+    copy->late = sync_session_is_asked(s->realm)
+                 && sync_session_past(s->due) >= 0;
+
+    if (copy->late && !copy->old
+        && sync_session_past(s->due) >= SYNC_SESSION_GRACE)
+    {
+        return SYNC_BUSY;
+    }
+
     v = s->value;
 
     copy->version = s->version;
@@ -272,8 +288,7 @@ sync_session_copy(sync_session_t *s, ngx_msec_t ttl,
 static ngx_uint_t
 sync_session_expired(sync_session_t *s)
 {
-    return !s->lasts
-           && (ngx_msec_int_t) (ngx_current_msec - s->expires) >= 0;
+    return !s->lasts && sync_session_past(s->expires) >= 0;
 }
 
 
@@ -313,7 +328,7 @@ sync_session_store_set(sync_zone_t *z, uint32_t realm,
             return SYNC_DECLINED;
         }
 
-        s = sync_session_make_locked(z, realm, change->id, token);
+        s = sync_session_store_make_locked(z, realm, change->id, token);
 
         if (s == NULL) {
             sync_zone_unlock(z);
@@ -560,7 +575,7 @@ sync_session_store_stamp(sync_zone_t *z, uint32_t realm,
     s = sync_session_store_find_locked(z, realm, id);
 
     if (s == NULL) {
-        s = sync_session_make_locked(z, realm, id, token);
+        s = sync_session_store_make_locked(z, realm, id, token);
     }
 
     if (s) {
@@ -762,45 +777,16 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
             next = s->next;
             looks++;
 
-            if (s->value && sync_session_expired(s)) {
-
-                if (changed == n) {
-                    sync_zone_unlock(z);
-                    return changed;
-                }
-
-                /* what is kept elsewhere may live on there */
-
-                if (s->realm == 0) {
-                    (void) sync_session_assign(z, s, NULL, 0);
-                }
-
-                if (sync_session_held(z, s)) {
-                    ngx_memcpy(changes[changed].id, s->id, SYNC_ID_LEN);
-                    changes[changed].version = s->version;
-                    changes[changed].realm = s->realm;
-                    changed++;
-                    continue;
-                }
+            if (changed == n) {
+                sync_zone_unlock(z);
+                return changed;
             }
 
-            if (s->value == NULL
-                && (ngx_msec_int_t) (ngx_current_msec - s->used)
-                   > SYNC_SESSION_NONE
-                && !sync_session_held(z, s))
-            {
-                sync_session_free_locked(z, s);
-                continue;
-            }
-
-            /* what is kept elsewhere is not kept here for nobody */
-
-            if (s->value && s->realm
-                && (ngx_msec_int_t) (ngx_current_msec - s->used)
-                   > SYNC_SESSION_IDLE
-                && !sync_session_held(z, s))
-            {
-                sync_session_free_locked(z, s);
+            if (sync_session_review(z, s)) {
+                ngx_memcpy(changes[changed].id, s->id, SYNC_ID_LEN);
+                changes[changed].version = s->version;
+                changes[changed].realm = s->realm;
+                changed++;
             }
         }
 
@@ -810,6 +796,88 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
     sync_zone_unlock(z);
 
     return changed;
+}
+
+
+/* Returns 1 if it is to be told of; it may be gone if it is not. */
+
+static ngx_uint_t
+sync_session_review(sync_zone_t *z, sync_session_t *s)
+{
+    if (sync_session_is_asked(s->realm)) {
+        return sync_session_review_asked(z, s);
+    }
+
+    if (s->value && sync_session_expired(s)) {
+
+        /* what is kept elsewhere may live on there */
+
+        if (s->realm == 0) {
+            (void) sync_session_assign(z, s, NULL, 0);
+        }
+
+        if (sync_session_held(z, s)) {
+            return sync_session_told(s);
+        }
+    }
+
+    /* what is kept elsewhere is not kept here for nobody */
+
+    if ((s->value == NULL || s->realm)
+        && sync_session_past(s->used) > (s->value ? SYNC_SESSION_IDLE
+                                                  : SYNC_SESSION_NONE)
+        && !sync_session_held(z, s))
+    {
+        sync_session_free_locked(z, s);
+    }
+
+    return 0;
+}
+
+
+/* What clients have in it is kept for a while after the last of them. */
+
+static ngx_uint_t
+sync_session_review_asked(sync_zone_t *z, sync_session_t *s)
+{
+    ngx_uint_t  over;
+
+    over = s->value ? sync_session_expired(s)
+                    : sync_session_past(s->used) > SYNC_SESSION_NONE;
+
+    if ((!over && s->state == SYNC_SESSION_KNOWN
+         && sync_session_past(s->due) < 0)
+        || sync_holder_worker(z, s->asker))
+    {
+        return 0;
+    }
+
+    if (sync_session_held(z, s)) {
+        return sync_session_told(s);
+    }
+
+    if (over) {
+        sync_session_free_locked(z, s);
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+sync_session_told(sync_session_t *s)
+{
+    if (s->realm == 0) {
+        return 1;
+    }
+
+    if (sync_session_past(s->told) < SYNC_SESSION_AGAIN) {
+        return 0;
+    }
+
+    s->told = ngx_current_msec;
+
+    return 1;
 }
 
 

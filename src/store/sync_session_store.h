@@ -41,6 +41,21 @@
 #define SYNC_SESSION_USER   255         /* bytes of a user's id */
 #define SYNC_SESSION_IDLE   60000       /* ms */
 #define SYNC_SESSION_NONE   5000        /* ms, of one that is none */
+#define SYNC_SESSION_AGAIN  900         /* ms, until it is told of again */
+
+/*
+ * ms for which what is known counts on, when it cannot be known whether it
+ * still is right
+ */
+
+#define SYNC_SESSION_GRACE  10000
+
+/* realms: kept elsewhere; of those that the app is asked about */
+
+#define SYNC_SESSION_KEPT   0x80000000
+#define SYNC_SESSION_ASKED  0x40000000
+
+#define sync_session_is_asked(realm)  ((realm) & SYNC_SESSION_ASKED)
 
 /* bytes in the name of a token's room */
 
@@ -70,6 +85,11 @@ struct sync_session_s {                 /* in the zone, the token after */
     ngx_msec_t             expires;     /* ngx_current_msec; if it does */
     ngx_msec_t             slid;        /* when that was last set */
     ngx_msec_t             used;
+    ngx_msec_t             told;        /* when its end last was */
+    ngx_msec_t             due;         /* the app is asked anew; see ... */
+    ngx_msec_t             asked;       /* ... sync_session_claim.h */
+    uint64_t               asker;
+    uint32_t               answers;
     uint32_t               realm;
     uint32_t               stamp;       /* rises when it is to be read anew */
     uint16_t               len;         /* of the token */
@@ -98,6 +118,8 @@ typedef struct {
     uint64_t               version;
     ngx_msec_t             left;        /* ms to live; 0: no end */
     ngx_msec_t             slid;        /* when that was last put off */
+    ngx_uint_t             late;        /* the app is to be asked anew */
+    ngx_uint_t             old;         /* set: also what counts no more */
     uint8_t                user_len;
     u_char                 user[SYNC_SESSION_USER];
 } sync_session_copy_t;
@@ -117,6 +139,10 @@ void sync_token_id(u_char *id, const sync_str_t *token);
 
 /* The name of its room, in buf of SYNC_TOKEN_ROOM bytes. */
 void sync_token_room(sync_str_t *name, u_char *buf, const u_char *id);
+
+/* Of a token that is not there: unknown.  NULL if the zone is full. */
+sync_session_t *sync_session_store_make_locked(sync_zone_t *z,
+    uint32_t realm, const u_char *id, const sync_str_t *token);
 
 /*
  * The session of a token in a realm, made if it is not there: unknown then.
@@ -203,7 +229,9 @@ ngx_uint_t sync_session_store_tokens(sync_zone_t *z, uint32_t realm,
 /*
  * Sessions that have ended, and those that nobody needs, from bucket *bucket
  * on, some buckets a call.  Those that ended while clients have their token
- * are told of, up to n of them; of realm 0 they are no more.  Returns how many.
+ * are told of, up to n of them; of realm 0 they are no more, others are told
+ * of again after SYNC_SESSION_AGAIN, as are those that the app is to be asked
+ * about.  Returns how many.
  */
 ngx_uint_t sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
     sync_session_change_t *changes, ngx_uint_t n);

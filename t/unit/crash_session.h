@@ -8,6 +8,9 @@
 #define _CRASH_SESSION_H_INCLUDED_
 
 
+#include <sync_session_claim.h>
+
+
 /* What crash_test.c does with sessions. */
 
 
@@ -81,6 +84,25 @@ session_expire(void)
     while (bucket <= worker.sh->sid_mask) {
         (void) sync_session_store_expire(&worker, &bucket, changes, 4);
     }
+}
+
+
+/* one that the app is asked about, and is no session */
+
+static void
+session_ask(void)
+{
+    uint32_t               stamp, answers;
+    sync_str_t             t;
+    sync_session_change_t  change;
+
+    sync_str_set(&t, "asked");
+
+    (void) sync_session_store_claim(&worker, SYNC_SESSION_ASKED, &t, &stamp,
+                                    &answers);
+    (void) sync_session_store_set(&worker, SYNC_SESSION_ASKED, &t, NULL, 0, 0,
+                                  stamp, &change);
+    sync_session_store_answered(&worker, SYNC_SESSION_ASKED, &t, 1000);
 }
 
 

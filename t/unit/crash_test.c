@@ -139,6 +139,7 @@ static crash_case_t  cases[] = {
     { "a session of another user", prepare_session, session_other },
     { "a session that is no more", prepare_session, session_end },
     { "sessions that have ended", prepare_session, session_expire },
+    { "a session that is asked for", prepare_session, session_ask },
     { "a removed record", prepare_rooms, remove_record },
     { "a removed record that is remembered", prepare_met, remove_record },
     { "a client that is remembered", prepare_formers, former_add },

@@ -31,6 +31,7 @@ typedef struct {
     ngx_msec_t     expires;
     ngx_msec_t     slid;
     ngx_msec_t     used;
+    ngx_msec_t     told;
     uint32_t       stamp;
     unsigned       there:1;
     unsigned       known:1;
@@ -48,6 +49,7 @@ typedef struct {
 
 static void test_life(void);
 static void test_users(void);
+static void test_many(void);
 static void test_full(void);
 static void test_random(void);
 static ngx_uint_t step(void);
@@ -92,6 +94,7 @@ main(int argc, char **argv)
 
     test_life();
     test_users();
+    test_many();
     test_full();
     test_random();
 
@@ -108,6 +111,7 @@ test_life(void)
     sync_session_copy_t    copy;
     sync_session_change_t  change;
 
+    copy.old = 0;
     copy.buf = buf;
     copy.size = 4;
 
@@ -209,6 +213,73 @@ test_users(void)
 }
 
 
+/* A bucket may have more that ended than there is room to tell of. */
+
+static void
+test_many(void)
+{
+    char                   name[16];
+    u_char                 id[SYNC_ID_LEN];
+    uint32_t               bucket;
+    ngx_uint_t             i, n, calls;
+    sync_record_t         *clients[8];
+    sync_session_change_t  change;
+
+    for (i = 0, n = 0; i < 8; n++) {
+        sprintf(name, "m%u", (unsigned) n);
+        sync_token_id(id, zone_name(name));
+
+        if ((sync_zone_hash(&z, id, SYNC_ID_LEN) + 7) & z.sh->sid_mask) {
+            continue;
+        }
+
+        (void) set(7, name, "{\"id\":1}", "1", 10);
+
+        tokens[0].text = *zone_name(name);
+        tokens[0].client = NULL;
+
+        (void) step_hold(&tokens[0]);
+        clients[i++] = tokens[0].client;
+    }
+
+    ngx_current_msec += SYNC_SESSION_AGAIN;
+
+    bucket = 0;
+    n = 0;
+
+    for (calls = 0; bucket <= z.sh->sid_mask && calls < 10000; calls++) {
+        n += sync_session_store_expire(&worker, &bucket, &change, 1);
+    }
+
+    ok(calls < 10000, "comes to an end");
+    is_int(n, 8, "all are told of");
+
+    bucket = 0;
+    n = 0;
+
+    while (bucket <= z.sh->sid_mask) {
+        n += sync_session_store_expire(&worker, &bucket, &change, 1);
+    }
+
+    is_int(n, 0, "not again at once");
+
+    for (i = 0; i < 8; i++) {
+        sync_registry_remove(&worker, clients[i]);
+    }
+
+    tokens[0].client = NULL;
+
+    ngx_current_msec += SYNC_SESSION_IDLE + 1;
+    bucket = 0;
+
+    while (bucket <= z.sh->sid_mask) {
+        (void) sync_session_store_expire(&worker, &bucket, &change, 1);
+    }
+
+    ok(z.sh->nsessions == 0 && zone_right(&z), "and gone");
+}
+
+
 static void
 test_full(void)
 {
@@ -242,6 +313,7 @@ test_full(void)
     /* what does not fit changes nothing, but what is elsewhere is unknown */
 
     json[11] = '\t';
+    copy.old = 0;
     copy.buf = buf;
     copy.size = sizeof(buf);
 
@@ -592,6 +664,7 @@ step_get(ngx_uint_t r, token_t *t, model_t *m)
 
     ttl = zone_random(2) ? 0 : 1 + zone_random(SESSION_LONG);
 
+    copy.old = 0;
     copy.buf = buf;
     copy.size = zone_random(4) ? sizeof(buf) : zone_random(16);
 
@@ -828,10 +901,22 @@ step_expire(void)
 
             if (tokens[i / SESSION_REALMS].client) {
 
+                /* what is elsewhere is told of again, but not at once */
+
+                if (r && ngx_current_msec - m->told < SYNC_SESSION_AGAIN) {
+
+                    if (k != n) {
+                        return 0;
+                    }
+
+                    continue;
+                }
+
                 if (k == n) {
                     return 0;
                 }
 
+                m->told = ngx_current_msec;
                 told++;
                 continue;
             }
