@@ -158,6 +158,12 @@ my @bad = (
 	[ 'sync_session redis key=a$sync_token users=a',
 		'users=a', '"users=prefix$sync_user"' ],
 	[ 'sync_session off ttl=1h',       'ttl=1h', 'left out after "off"' ],
+	[ 'sync_session hook',             '', '"/..."' ],
+	[ 'sync_session hook hook',        'hook', '"/..."' ],
+	[ 'sync_session hook /h?a',        '/h?a', '"/..."' ],
+	[ 'sync_session hook /h cache=0',  'cache=0', '"cache=time" from 1s' ],
+	[ 'sync_session hook /h cache=2d', 'cache=2d', '"cache=time" from 1s' ],
+	[ 'sync_session hook /h key=a',    'key=a', '"cache=time", "ttl=time"' ],
 	[ 'sync_token token',              'token', $sources ],
 	[ 'sync_token cookie:',            'cookie:', $sources ],
 	[ 'sync_token cookie:a body:b',    'body:b', $sources ],
@@ -191,7 +197,6 @@ my @later = (
 	[ 'sync_room a presence=on',       'presence=on', $rooms ],
 	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
-	[ 'sync_session hook /hook',       'hook', '"off", "memory"' ],
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
 		qw/ fanout delivered presence /

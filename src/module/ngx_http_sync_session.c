@@ -5,12 +5,15 @@
 
 
 #include <ngx_http_sync_module.h>
+#include <sync_session_store.h>
 
 
 /* sync_session and sync_token. */
 
 
-#define NGX_HTTP_SYNC_SESSION_TTL  (7 * 24 * 3600)      /* s */
+#define NGX_HTTP_SYNC_SESSION_TTL    (7 * 24 * 3600)    /* s */
+#define NGX_HTTP_SYNC_SESSION_KEPT   3600               /* s, of a hook's */
+#define NGX_HTTP_SYNC_SESSION_CACHE  60                 /* s */
 
 
 typedef struct {
@@ -23,14 +26,28 @@ static char *ngx_http_sync_session_parameter(ngx_conf_t *cf,
     ngx_command_t *cmd, ngx_str_t *value, sync_session_conf_t *session);
 static char *ngx_http_sync_session_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     sync_session_conf_t *session);
+static char *ngx_http_sync_session_hook(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_session_conf_t *session);
 static ngx_int_t ngx_http_sync_session_template(ngx_str_t *text,
     const char *name, sync_str_t *parts);
 static ngx_int_t ngx_http_sync_session_per_user(ngx_str_t *s,
     ngx_uint_t *n);
+static ngx_int_t ngx_http_sync_session_server(ngx_conf_t *cf,
+    sync_settings_t *s);
 
 
-static const char  ngx_http_sync_session_kinds[] = "\"off\", \"memory\", or "
-                                           "\"redis\"";
+static const char  ngx_http_sync_session_kinds[] =
+    "\"off\", \"memory\", \"redis\", or \"hook\"";
+
+
+static const char  *ngx_http_sync_session_allowed[SYNC_SESSION_KINDS] = {
+    NULL,
+    "\"ttl=time\" or \"per_user=single|multiple[:number]\"",
+    "\"key=\", \"users=\", \"ttl=time\", or "
+    "\"per_user=single|multiple[:number]\"",
+    "\"cache=time\", \"ttl=time\", or "
+    "\"per_user=single|multiple[:number]\""
+};
 
 
 static ngx_http_sync_source_t  ngx_http_sync_sources[] = {
@@ -52,7 +69,7 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                 *rv;
     ngx_str_t            *value;
-    ngx_uint_t            i;
+    ngx_uint_t            i, first;
     sync_session_conf_t  *session;
 
     if (slcf->settings.session) {
@@ -89,15 +106,26 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         session->kind = SYNC_SESSION_REDIS;
 
     } else if (ngx_http_sync_is(&value[1], "hook")) {
-        return ngx_http_sync_unsupported(cf, cmd, &value[1],
-                                         ngx_http_sync_session_kinds);
+        session->kind = SYNC_SESSION_HOOK;
 
     } else {
         return ngx_http_sync_invalid(cf, cmd, &value[1],
                                      ngx_http_sync_session_kinds);
     }
 
-    for (i = 2; i < cf->args->nelts; i++) {
+    first = 2;
+
+    if (session->kind == SYNC_SESSION_HOOK) {
+        rv = ngx_http_sync_session_hook(cf, cmd, session);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+        first = 3;
+    }
+
+    for (i = first; i < cf->args->nelts; i++) {
 
         rv = ngx_http_sync_session_parameter(cf, cmd, &value[i], session);
 
@@ -109,6 +137,37 @@ ngx_http_sync_session(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (session->kind == SYNC_SESSION_REDIS) {
         return ngx_http_sync_session_redis(cf, cmd, session);
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_sync_session_hook(ngx_conf_t *cf, ngx_command_t *cmd,
+    sync_session_conf_t *session)
+{
+    ngx_str_t                  *value, none;
+    ngx_http_sync_main_conf_t  *smcf;
+
+    ngx_str_null(&none);
+
+    value = cf->args->elts;
+    value = (cf->args->nelts > 2) ? &value[2] : &none;
+
+    if (value->len == 0 || value->data[0] != '/'
+        || ngx_strlchr(value->data, value->data + value->len, '?'))
+    {
+        return ngx_http_sync_invalid(cf, cmd, value,
+                                     "the path of an internal location, "
+                                     "\"/...\"");
+    }
+
+    session->uri = *value;
+    session->ttl = NGX_HTTP_SYNC_SESSION_KEPT;
+    session->cache = NGX_HTTP_SYNC_SESSION_CACHE;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sync_module);
+    smcf->hooks = 1;
 
     return NGX_CONF_OK;
 }
@@ -137,7 +196,7 @@ ngx_http_sync_session_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_crc32_update(&crc, session->key[1].data, session->key[1].len);
     ngx_crc32_final(crc);
 
-    session->realm = crc | 0x80000000;
+    session->realm = (crc & ~SYNC_SESSION_ASKED) | SYNC_SESSION_KEPT;
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sync_module);
 
@@ -198,6 +257,20 @@ ngx_http_sync_session_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_int_t  n;
     ngx_str_t  s;
 
+    if (session->kind == SYNC_SESSION_HOOK
+        && ngx_http_sync_starts(value, "cache=", &s))
+    {
+        n = ngx_parse_time(&s, 1);
+
+        if (n < 1 || n > 24 * 3600) {
+            return ngx_http_sync_invalid(cf, cmd, value,
+                                         "\"cache=time\" from 1s to 1d");
+        }
+
+        session->cache = n;
+        return NGX_CONF_OK;
+    }
+
     if (session->kind == SYNC_SESSION_REDIS) {
 
         if (ngx_http_sync_starts(value, "key=", &s)) {
@@ -255,11 +328,7 @@ ngx_http_sync_session_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return ngx_http_sync_invalid(cf, cmd, value,
-                                 session->kind == SYNC_SESSION_REDIS
-                                 ? "\"key=\", \"users=\", \"ttl=time\", or "
-                                   "\"per_user=single|multiple[:number]\""
-                                 : "\"ttl=time\" or \"per_user=single|"
-                                   "multiple[:number]\"");
+                            ngx_http_sync_session_allowed[session->kind]);
 }
 
 
@@ -364,6 +433,12 @@ ngx_http_sync_merge_session(ngx_conf_t *cf, ngx_http_sync_loc_conf_t *prev,
         s->session = ps->session ? ps->session : &ngx_http_sync_session_off;
     }
 
+    if (s->session->kind == SYNC_SESSION_HOOK
+        && ngx_http_sync_session_server(cf, s) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (s->tokens == NULL) {
         s->tokens = ps->tokens;
     }
@@ -381,4 +456,82 @@ ngx_http_sync_merge_session(ngx_conf_t *cf, ngx_http_sync_loc_conf_t *prev,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * A hook is a server's own: what one app says of a token is not another's
+ * word.  What is set for all servers is parted here.  The realm is the same
+ * after a reload.
+ */
+
+static ngx_int_t
+ngx_http_sync_session_server(ngx_conf_t *cf, sync_settings_t *s)
+{
+    uint32_t                     crc;
+    ngx_uint_t                   i, n;
+    sync_session_conf_t         *session, **p;
+    ngx_http_core_srv_conf_t    *cscf, **servers;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    if (s->session->settings) {
+
+        if (s->session->settings->client.ctx == s->client.ctx) {
+            return NGX_OK;
+        }
+
+        session = ngx_palloc(cf->pool, sizeof(sync_session_conf_t));
+        if (session == NULL) {
+            return NGX_ERROR;
+        }
+
+        *session = *s->session;
+        s->session = session;
+    }
+
+    session = s->session;
+    session->settings = s;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    servers = cmcf->servers.elts;
+    n = 0;
+
+    for (i = 0; i < cmcf->servers.nelts && servers[i] != cscf; i++) {
+
+        if (servers[i]->server_name.len == cscf->server_name.len
+            && ngx_memcmp(servers[i]->server_name.data,
+                          cscf->server_name.data, cscf->server_name.len)
+               == 0)
+        {
+            n++;
+        }
+    }
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, session->uri.data, session->uri.len);
+    ngx_crc32_update(&crc, (u_char *) "", 1);
+    ngx_crc32_update(&crc, cscf->server_name.data, cscf->server_name.len);
+    ngx_crc32_update(&crc, (u_char *) &n, sizeof(ngx_uint_t));
+    ngx_crc32_final(crc);
+
+    session->realm = (crc & ~SYNC_SESSION_KEPT) | SYNC_SESSION_ASKED;
+
+    if (s->main->asked == NULL) {
+        s->main->asked = ngx_array_create(cf->pool, 2,
+                                          sizeof(sync_session_conf_t *));
+        if (s->main->asked == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    p = ngx_array_push(s->main->asked);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = session;
+
+    return NGX_OK;
 }

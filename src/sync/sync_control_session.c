@@ -44,6 +44,7 @@ struct sync_control_sessions_s {
     ngx_uint_t             i;           /* of op.tokens */
     ngx_uint_t             n;           /* of them, that are to go */
     ngx_uint_t             done;
+    json_t                *tokens;      /* of those that went; or NULL */
     unsigned               told:1;      /* their clients are told why */
     unsigned               waiting:1;
 };
@@ -71,6 +72,7 @@ static ngx_int_t sync_control_limited(sync_control_sessions_t *cs,
 static ngx_int_t sync_control_listed(sync_control_sessions_t *cs,
     ngx_int_t rc);
 static ngx_int_t sync_control_each(sync_control_sessions_t *cs);
+static ngx_int_t sync_control_forgotten(sync_control_sessions_t *cs);
 static ngx_int_t sync_control_gone(sync_control_sessions_t *cs, ngx_int_t rc);
 static ngx_int_t sync_control_member_saved(sync_control_sessions_t *cs,
     ngx_int_t rc);
@@ -378,6 +380,10 @@ sync_control_each(sync_control_sessions_t *cs)
 
         cs->done++;
 
+        if (sync_control_forgotten(cs) != SYNC_OK) {
+            return SYNC_ERROR;
+        }
+
         rc = sync_session_delete(&cs->op);
 
         if (rc == SYNC_AGAIN) {
@@ -395,6 +401,30 @@ sync_control_each(sync_control_sessions_t *cs)
                      json_integer(cs->done));
 
     return SYNC_OK;
+}
+
+
+/* What the app itself has it is to forget: it is told of which tokens. */
+
+static ngx_int_t
+sync_control_forgotten(sync_control_sessions_t *cs)
+{
+    if (cs->ctl->settings->session->kind != SYNC_SESSION_HOOK) {
+        return SYNC_OK;
+    }
+
+    if (cs->tokens == NULL) {
+        cs->tokens = json_array();
+
+        sync_control_set(cs->ctl, cs->ctl->answer, "tokens", cs->tokens);
+    }
+
+    /* a token has nothing but ASCII */
+
+    return json_array_append_new(cs->tokens,
+                                 json_stringn((char *) cs->op.token.data,
+                                              cs->op.token.len))
+           == 0 ? SYNC_OK : SYNC_ERROR;
 }
 
 

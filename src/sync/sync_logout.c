@@ -76,6 +76,7 @@ sync_logout(sync_request_t *rq)
     lo->op.done = sync_logout_done;
     lo->op.opaque = lo;
     lo->op.except = lo->request.id;
+    lo->op.logout = 1;
 
     rc = sync_session_delete(&lo->op);
 

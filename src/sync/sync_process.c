@@ -23,6 +23,7 @@
 #include <sync_room.h>
 #include <sync_roster.h>
 #include <sync_session_change.h>
+#include <sync_session_hook.h>
 #include <sync_session_redis.h>
 #include <sync_slot.h>
 #include <sync_tally.h>
@@ -66,6 +67,7 @@ static void sync_process_claim_handler(ngx_event_t *ev);
 static void sync_process_look(void);
 static void sync_process_relayed(sync_entry_t *e);
 static void sync_process_tick(void);
+static void sync_process_session_ended(uint32_t realm, const u_char *id);
 static void sync_process_trim(void);
 static void sync_process_exiting(void);
 static void sync_process_drain_handler(ngx_event_t *ev);
@@ -120,6 +122,8 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     if (sync_session_redis_init_worker(main) != SYNC_OK) {
         return SYNC_ERROR;
     }
+
+    sync_session_hook_init_worker(main);
 
     sync_cluster_init_worker(main);
     sync_tally_init_worker(main);
@@ -254,7 +258,7 @@ sync_process_tick(void)
     sync_bridge_tick();
     sync_redis_tick();
     sync_session_redis_tick();
-    sync_session_tick(sync_process.main, sync_session_redis_ended);
+    sync_session_tick(sync_process.main, sync_process_session_ended);
     sync_cluster_tick();
 
     /* in case that a wake was lost */
@@ -262,6 +266,18 @@ sync_process_tick(void)
     sync_process_look();
 
     sync_process_trim();
+}
+
+
+static void
+sync_process_session_ended(uint32_t realm, const u_char *id)
+{
+    if (sync_session_is_asked(realm)) {
+        sync_session_hook_ended(realm, id);
+
+    } else {
+        sync_session_redis_ended(realm, id);
+    }
 }
 
 
@@ -399,6 +415,7 @@ sync_process_exit(ngx_cycle_t *cycle)
 
     sync_call_exit_process();
     sync_hook_exit_process();
+    sync_session_hook_exit_process();
 
     sync_process_release();
 }

@@ -19,6 +19,7 @@
 
 #define SYNC_SESSION_BLOCK  (2 * SYNC_SESSION_MAX)
 #define SYNC_SESSION_SPACE  4096        /* bytes that most sessions fit in */
+#define SYNC_SESSION_PREFIX  6          /* bytes of a token in a log line */
 
 
 typedef struct sync_session_block_s  sync_session_block_t;
@@ -36,6 +37,8 @@ typedef struct {
 } sync_session_worker_t;
 
 
+static ngx_uint_t sync_session_is_due(sync_settings_t *s,
+    sync_session_copy_t *copy);
 static ngx_int_t sync_session_space(sync_session_copy_t *copy);
 static sync_session_block_t *sync_session_block(size_t size);
 static void sync_session_release(ngx_event_t *ev);
@@ -49,11 +52,14 @@ static ngx_int_t sync_session_user(sync_json_t *id, u_char *buf,
     (((rc) == SYNC_BUSY && (s)->session->kind == SYNC_SESSION_MEMORY)         \
      ? SYNC_DECLINED : (rc))
 
+#define sync_session_trusted(s)                                               \
+    (sync_session_remote(s) == NULL || sync_session_remote(s)->trusted())
+
 #define sync_session_free(b)                                                  \
     ((u_char *) (b) + sizeof(sync_session_block_t) + (b)->used)
 
 
-const sync_session_remote_t  *sync_session_remote;
+const sync_session_remote_t  *sync_session_remotes[SYNC_SESSION_KINDS];
 
 static sync_session_worker_t   sync_session_worker;
 
@@ -82,13 +88,14 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
         return SYNC_DECLINED;
     }
 
-    if (sync_session_elsewhere(s) && !sync_session_remote->trusted()) {
+    if (!sync_session_trusted(s)) {
         return SYNC_BUSY;
     }
 
     z = sync_client_zone();
 
     copy.need = 0;
+    copy.old = 0;
 
     do {
         if (sync_session_space(&copy) != SYNC_OK) {
@@ -106,15 +113,24 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
         json->data = copy.buf;
         json->len = copy.len;
 
-        if (sync_session_elsewhere(s)
-            && ngx_current_msec - copy.slid >= sync_session_slides(s))
-        {
+        if (sync_session_is_due(s, &copy)) {
             sync_session_token(c, &token);
-            sync_session_remote->used(s, &token);
+            sync_session_remote(s)->used(s, &token);
         }
     }
 
     return sync_session_absent(s, rc);
+}
+
+
+static ngx_uint_t
+sync_session_is_due(sync_settings_t *s, sync_session_copy_t *copy)
+{
+    if (s->session->kind == SYNC_SESSION_REDIS) {
+        return ngx_current_msec - copy->slid >= sync_session_slides(s);
+    }
+
+    return copy->late;
 }
 
 
@@ -182,11 +198,12 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
 
     *version = 0;
 
-    if (sync_session_elsewhere(s) && !sync_session_remote->trusted()) {
+    if (!sync_session_trusted(s)) {
         return SYNC_BUSY;
     }
 
     copy.need = 0;
+    copy.old = 0;
     copy.version = 0;
 
     do {
@@ -220,10 +237,8 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
     data->json.len = copy.len;
     data->anew = 0;
 
-    if (sync_session_elsewhere(s)
-        && ngx_current_msec - copy.slid >= sync_session_slides(s))
-    {
-        sync_session_remote->used(s, token);
+    if (sync_session_is_due(s, &copy)) {
+        sync_session_remote(s)->used(s, token);
     }
 
     return SYNC_OK;
@@ -353,6 +368,22 @@ sync_session_user(sync_json_t *id, u_char *buf, sync_str_t *user)
     }
 
     return SYNC_OK;
+}
+
+
+void
+sync_session_invalid(sync_main_settings_t *main, const char *what,
+    sync_str_t *token, const char *wrong)
+{
+    ngx_str_t  prefix;
+
+    sync_zone_count(main->zone, SYNC_COUNT_SESSIONS_INVALID, 1);
+
+    prefix.data = token->data;
+    prefix.len = ngx_min(token->len / 4, SYNC_SESSION_PREFIX);
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "%s of token \"%V...\" %s",
+                  what, &prefix, wrong);
 }
 
 

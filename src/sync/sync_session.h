@@ -30,13 +30,14 @@
 #define sync_session_on(s)  ((s)->session->kind != SYNC_SESSION_OFF)
 
 #define sync_session_elsewhere(s)                                             \
-    ((s)->session->kind == SYNC_SESSION_REDIS)
+    ((s)->session->kind == SYNC_SESSION_REDIS                                 \
+     || (s)->session->kind == SYNC_SESSION_HOOK)
 
 /* ms by which a use puts off the end of a session in the zone */
 
 #define sync_session_slide(s)                                                 \
-    ((s)->session->kind == SYNC_SESSION_MEMORY                                \
-     ? (ngx_msec_t) (s)->session->ttl * 1000 : 0)
+    ((s)->session->kind == SYNC_SESSION_REDIS                                 \
+     ? 0 : (ngx_msec_t) (s)->session->ttl * 1000)
 
 
 /*
@@ -73,22 +74,31 @@ const char *sync_session_parse(const sync_str_t *text, u_char *buf,
     sync_session_data_t *data);
 
 /*
- * Sessions that are kept elsewhere, see sync_session_redis.h.  None of these
- * waits for anything.
+ * Counts what should be a session and is none, and logs it: what it is, and
+ * what is wrong with it.
+ */
+void sync_session_invalid(sync_main_settings_t *main, const char *what,
+    sync_str_t *token, const char *wrong);
+
+/*
+ * Sessions that are kept elsewhere, see sync_session_redis.h and
+ * sync_session_hook.h.  None of these waits for anything.
  */
 
 typedef struct {
     /* Whether what the zone has may be relied upon. */
     ngx_uint_t  (*trusted)(void);
 
-    /* It was used: its end is to be put off. */
+    /* It was used: it is to be seen to that it lives, or still is right. */
     void        (*used)(sync_settings_t *s, sync_str_t *token);
 
     /* It is not known, and a client has it. */
     void        (*wanted)(sync_settings_t *s, sync_str_t *token);
 } sync_session_remote_t;
 
-extern const sync_session_remote_t  *sync_session_remote;
+extern const sync_session_remote_t  *sync_session_remotes[];
+
+#define sync_session_remote(s)  (sync_session_remotes[(s)->session->kind])
 
 /* How often the end of a session elsewhere is put off, ms. */
 

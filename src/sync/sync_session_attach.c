@@ -47,7 +47,8 @@ sync_session_attach(sync_client_t *c, sync_str_t *token)
     if (session->state == SYNC_SESSION_UNKNOWN
         && sync_session_elsewhere(sync_settings(c)))
     {
-        sync_session_remote->wanted(sync_settings(c), token);
+        sync_session_remote(sync_settings(c))->wanted(sync_settings(c),
+                                                      token);
     }
 
     return SYNC_OK;

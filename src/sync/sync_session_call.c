@@ -18,8 +18,7 @@
  */
 
 
-#define SYNC_SESSION_ARGS    8
-#define SYNC_SESSION_PREFIX  6          /* bytes of a token in a log line */
+#define SYNC_SESSION_ARGS  8
 
 
 typedef struct sync_session_call_s  sync_session_call_t;
@@ -63,8 +62,6 @@ static void sync_session_call_life(redisReply *reply,
     sync_redis_error_e error, void *data);
 static void sync_session_call_lost(sync_session_call_t *call);
 static ngx_int_t sync_session_call_store(sync_session_call_t *call);
-static void sync_session_call_invalid(sync_session_call_t *call,
-    const char *wrong);
 static void sync_session_call_is(sync_session_call_t *call,
     redisReply *reply);
 static void sync_session_call_edits(sync_session_call_t *call,
@@ -321,7 +318,8 @@ sync_session_call_got(redisReply *reply, sync_redis_error_e error,
         if (reply && reply->type == REDIS_REPLY_ERROR
             && ngx_strncmp(reply->str, "WRONGTYPE", 9) == 0)
         {
-            sync_session_call_invalid(call, "is not a string");
+            sync_session_invalid(sync_session_call_main, "value in Redis",
+                                 &call->token, "is not a string");
 
         } else {
             call->failed = 1;
@@ -451,7 +449,8 @@ sync_session_call_store(sync_session_call_t *call)
         wrong = sync_session_parse(&call->value, buf, &call->data);
 
         if (wrong) {
-            sync_session_call_invalid(call, wrong);
+            sync_session_invalid(main, "value in Redis", &call->token,
+                                 wrong);
             call->found = 0;
 
         } else {
@@ -471,22 +470,6 @@ sync_session_call_store(sync_session_call_t *call)
     }
 
     return rc == SYNC_AGAIN ? SYNC_AGAIN : SYNC_ERROR;
-}
-
-
-static void
-sync_session_call_invalid(sync_session_call_t *call, const char *wrong)
-{
-    ngx_str_t  prefix;
-
-    sync_zone_count(sync_session_call_main->zone,
-                    SYNC_COUNT_SESSIONS_INVALID, 1);
-
-    prefix.data = call->token.data;
-    prefix.len = ngx_min(call->token.len / 4, SYNC_SESSION_PREFIX);
-
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "value in Redis of token \"%V...\" %s", &prefix, wrong);
 }
 
 

@@ -51,7 +51,8 @@ struct sync_session_op_s {
     ngx_pool_t            *pool;        /* for tokens */
     ngx_array_t           *tokens;      /* of sync_str_t */
     void                  *call;        /* what is waited for */
-    ngx_uint_t             tries;
+    sync_session_op_t     *next;        /* that waits for the same */
+    unsigned               logout:1;    /* of a delete: by a client */
 };
 
 

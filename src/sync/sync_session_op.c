@@ -9,6 +9,7 @@
 #include <sync_session_op.h>
 #include <sync_session_call.h>
 #include <sync_session_change.h>
+#include <sync_session_hook.h>
 
 
 static ngx_int_t sync_session_edit_zone(sync_session_op_t *op);
@@ -25,11 +26,21 @@ sync_session_read(sync_session_op_t *op)
 
     rc = sync_session_of(op->settings, &op->token, &data, &version);
 
-    if (rc == SYNC_BUSY && sync_session_elsewhere(op->settings)) {
-        return sync_session_call_read(op);
-    }
+    switch (op->settings->session->kind) {
 
-    return rc;
+    case SYNC_SESSION_REDIS:
+        return (rc == SYNC_BUSY) ? sync_session_call_read(op) : rc;
+
+    case SYNC_SESSION_HOOK:
+
+        /* one that there was not may be there by now */
+
+        return (rc == SYNC_BUSY || rc == SYNC_DECLINED)
+               ? sync_session_hook_read(op) : rc;
+
+    default:
+        return rc;
+    }
 }
 
 
@@ -39,7 +50,7 @@ sync_session_edit(sync_session_op_t *op)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    if (sync_session_elsewhere(op->settings)) {
+    if (op->settings->session->kind == SYNC_SESSION_REDIS) {
         return sync_session_call_edit(op);
     }
 
@@ -114,22 +125,38 @@ sync_session_set_zone(sync_session_op_t *op, sync_session_data_t *data,
 ngx_int_t
 sync_session_save(sync_session_op_t *op)
 {
-    if (sync_session_elsewhere(op->settings)) {
-        return sync_session_call_save(op);
-    }
+    switch (op->settings->session->kind) {
 
-    return sync_session_set_zone(op, &op->data, 0);
+    case SYNC_SESSION_REDIS:
+        return sync_session_call_save(op);
+
+    case SYNC_SESSION_HOOK:
+        return sync_session_hook_put(op->settings->session, &op->token,
+                                     &op->data, op->ttl, op->except);
+
+    default:
+        return sync_session_set_zone(op, &op->data, 0);
+    }
 }
 
 
 ngx_int_t
 sync_session_delete(sync_session_op_t *op)
 {
-    if (sync_session_elsewhere(op->settings)) {
-        return sync_session_call_delete(op);
-    }
+    switch (op->settings->session->kind) {
 
-    return sync_session_set_zone(op, NULL, 0);
+    case SYNC_SESSION_REDIS:
+        return sync_session_call_delete(op);
+
+    case SYNC_SESSION_HOOK:
+        return op->logout
+               ? sync_session_hook_logout(op)
+               : sync_session_hook_put(op->settings->session, &op->token,
+                                       NULL, 0, op->except);
+
+    default:
+        return sync_session_set_zone(op, NULL, 0);
+    }
 }
 
 
@@ -144,7 +171,7 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
 
     s = op->settings;
 
-    if (sync_session_elsewhere(s) && s->session->users[0].len) {
+    if (s->session->users[0].len) {
         return sync_session_call_tokens(op, user);
     }
 
@@ -177,7 +204,14 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
 void
 sync_session_cancel(sync_session_op_t *op)
 {
-    if (op->call) {
+    if (op->call == NULL) {
+        return;
+    }
+
+    if (op->settings->session->kind == SYNC_SESSION_HOOK) {
+        sync_session_hook_cancel(op);
+
+    } else {
         sync_session_call_cancel(op);
     }
 }

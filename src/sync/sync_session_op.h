@@ -19,6 +19,9 @@
  *     save     --> a session, whether there was one or not
  *     delete   --> there is none
  *
+ * Of sessions that the app has, the zone keeps what is written, and the app is
+ * told of a logout.
+ *
  * In the zone it is done at once.  Elsewhere it is waited for: SYNC_AGAIN is
  * returned then, and done() called once, unless the operation is cancelled.
  * Whatever changed, the clients of the token are told.

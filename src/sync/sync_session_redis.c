@@ -74,7 +74,7 @@ sync_session_redis_init_worker(sync_main_settings_t *main)
 
     sync_session_call_init_worker(main, sync_session_redis_later);
 
-    sync_session_remote = &sync_session_redis_remote;
+    sync_session_remotes[SYNC_SESSION_REDIS] = &sync_session_redis_remote;
 
     if (main->sessions == NULL) {
         return SYNC_OK;

@@ -31,9 +31,6 @@
  */
 
 
-#define SYNC_SESSION_GRACE  10000       /* ms */
-
-
 /* After sync_redis_init_worker().  Returns SYNC_OK or SYNC_ERROR. */
 ngx_int_t sync_session_redis_init_worker(sync_main_settings_t *main);
 void sync_session_redis_tick(void);

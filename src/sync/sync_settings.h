@@ -89,8 +89,12 @@ typedef enum {
     SYNC_SESSION_OFF = 0,
     SYNC_SESSION_MEMORY,        /* in the zone, by control */
     SYNC_SESSION_REDIS,         /* in Redis, by the app */
-    SYNC_SESSION_HOOK           /* the app is asked */
+    SYNC_SESSION_HOOK,          /* the app is asked */
+    SYNC_SESSION_KINDS
 } sync_session_kind_e;
+
+
+typedef struct sync_settings_s  sync_settings_t;
 
 
 typedef struct {
@@ -98,6 +102,8 @@ typedef struct {
     sync_str_t              key[2];     /* of Redis: around the token */
     sync_str_t              users[2];   /* around the user; or empty */
     ngx_str_t               uri;        /* of the hook */
+    sync_settings_t        *settings;   /* the same: a location of its server */
+    ngx_uint_t              cache;      /* s, for which its answer counts */
     uint32_t                realm;      /* tokens of one are not another's */
     ngx_uint_t              ttl;        /* s */
     ngx_uint_t              per_user;   /* sessions; 0: any number */
@@ -130,12 +136,13 @@ typedef struct {
     ngx_int_t               remember;   /* s, clients that left; 0: none */
     sync_redis_conf_t      *redis;      /* NULL: none */
     ngx_array_t            *sessions;   /* sync_session_conf_t *, of Redis */
+    ngx_array_t            *asked;      /* the same, of hooks */
 } sync_main_settings_t;
 
 
 /* A location; sync_client_t.conf points to the first member. */
 
-typedef struct {
+struct sync_settings_s {
     sync_client_conf_t      client;
     sync_main_settings_t   *main;
     sync_hook_conf_t        hooks[SYNC_HOOK_MAX];
@@ -148,7 +155,7 @@ typedef struct {
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */
-} sync_settings_t;
+};
 
 
 #define sync_settings(c)  ((sync_settings_t *) (c)->conf)
