@@ -43,7 +43,8 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", '
 	. '"client", "request", or "api"';
 my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=open", "join=public", "join=user", '
-	. '"join=hook", "join=deny", "queue=close", or "queue=drop"';
+	. '"join=hook", "join=deny", "queue=close", "queue=drop", or '
+	. '"stream=accumulate"';
 my $events = '"server", "api", "connect", "join", "leave", "client", '
 	. '"disconnect", "connected", "joined", "left", "location", '
 	. 'or "cancel"';
@@ -87,6 +88,9 @@ my @bad = (
 		'"ttl=" and a time from 1s to 365d' ],
 	[ 'sync_room a recoverable ttl=366d', 'ttl=366d',
 		'"ttl=" and a time from 1s to 365d' ],
+	[ 'sync_room a stream=on',         'stream=on', 'from 1k to 1m' ],
+	[ 'sync_room a stream=accumulate:2m', 'stream=accumulate:2m',
+		'from 1k to 1m' ],
 	[ 'sync_room a volatile join',     'join', $rooms ],
 
 	[ 'sync_registry 24h',             '24h', $memory ],
@@ -228,7 +232,9 @@ my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
     sync_room a* volatile;
     sync_room b history=0 join=open queue=close;
     sync_room c join=public queue=drop;
-    sync_room d join=hook;
+    sync_room d join=hook stream=off;
+    sync_room e stream=accumulate;
+    sync_room f stream=accumulate:1k;
     sync_room u:* join=user;
     sync_room * join=deny;
     sync_registry ttl=1s;

@@ -37,6 +37,8 @@ typedef struct {
 #define NGX_HTTP_SYNC_ROOM_HISTORY      100
 #define NGX_HTTP_SYNC_ROOM_TTL          3600    /* s */
 
+#define NGX_HTTP_SYNC_ROOM_TEXT         65536   /* bytes */
+
 #define NGX_HTTP_SYNC_ROOM_HISTORY_MAX  1000000
 #define NGX_HTTP_SYNC_ROOM_TTL_MAX      (365 * 86400)   /* s */
 
@@ -64,6 +66,8 @@ static char *ngx_http_sync_room(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, sync_rule_t *rule);
+static char *ngx_http_sync_room_stream(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *s, sync_rule_t *rule);
 static char *ngx_http_sync_room_history(ngx_conf_t *cf, ngx_command_t *cmd,
     sync_rule_t *rule);
 static char *ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -522,8 +526,9 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
                                   "\"join=open\", "
                                   "\"join=public\", \"join=user\", "
                                   "\"join=hook\", "
-                                  "\"join=deny\", \"queue=close\", or "
-                                  "\"queue=drop\"";
+                                  "\"join=deny\", \"queue=close\", "
+                                  "\"queue=drop\", or "
+                                  "\"stream=accumulate\"";
 
     for (p = ngx_http_sync_room_parameters; p->name; p++) {
 
@@ -592,7 +597,45 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_OK;
     }
 
+    if (ngx_http_sync_starts(value, "stream=", &s)) {
+        return ngx_http_sync_room_stream(cf, cmd, value, &s, rule);
+    }
+
     return ngx_http_sync_invalid(cf, cmd, value, allowed);
+}
+
+
+static char *
+ngx_http_sync_room_stream(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *s, sync_rule_t *rule)
+{
+    ssize_t    n;
+    ngx_str_t  size;
+
+    if (ngx_http_sync_is(s, "off")) {
+        rule->accumulate = 0;
+        return NGX_CONF_OK;
+    }
+
+    n = -1;
+
+    if (ngx_http_sync_is(s, "accumulate")) {
+        n = NGX_HTTP_SYNC_ROOM_TEXT;
+
+    } else if (ngx_http_sync_starts(s, "accumulate:", &size)) {
+        n = ngx_parse_size(&size);
+    }
+
+    if (n < 1024 || n > 1024 * 1024) {
+        return ngx_http_sync_invalid(cf, cmd, value, "\"stream=off\", "
+                                     "\"stream=accumulate\", or "
+                                     "\"stream=accumulate:\" and a size "
+                                     "from 1k to 1m");
+    }
+
+    rule->accumulate = n;
+
+    return NGX_CONF_OK;
 }
 
 

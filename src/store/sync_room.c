@@ -55,10 +55,20 @@ ngx_int_t
 sync_room_join(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     sync_record_t *rec, uint64_t cookie, sync_joined_t *j)
 {
+    return sync_room_join_texts(z, name, rule, rec, cookie, j, NULL);
+}
+
+
+ngx_int_t
+sync_room_join_texts(sync_zone_t *z, sync_str_t *name,
+    sync_room_rule_t *rule, sync_record_t *rec, uint64_t cookie,
+    sync_joined_t *j, sync_texts_t *texts)
+{
     ngx_int_t         rc;
     ngx_uint_t        slot, new_room, new_interest;
     sync_room_t      *room;
     sync_member_t    *m;
+    sync_position_t   pos;
     sync_interest_t  *in;
 
     slot = rec->slot;
@@ -67,6 +77,16 @@ sync_room_join(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     m = NULL;
 
     sync_zone_lock(z);
+
+    if (texts) {
+        texts->len = 0;
+        texts->need = sync_text_need_locked(z, name);
+
+        if (texts->need > texts->size) {
+            sync_zone_unlock(z);
+            return SYNC_AGAIN;
+        }
+    }
 
     room = sync_room_lookup_locked(z, name);
     new_room = (room == NULL);
@@ -130,6 +150,13 @@ sync_room_join(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     }
 
     sync_room_seat(z, m);
+
+    if (texts && texts->need) {
+        pos.lsn = room->log.top;
+        pos.nonce = room->log.nonce;
+
+        sync_text_copy_locked(z, name, &pos, texts);
+    }
 
     rc = SYNC_OK;
 
@@ -445,6 +472,7 @@ sync_room_expire(sync_zone_t *z)
     }
 
     sync_room_sweep_locked(z);
+    sync_text_expire_locked(z);
 
     sync_zone_unlock(z);
 }

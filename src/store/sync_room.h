@@ -16,6 +16,7 @@
 #include <sync_worker.h>
 #include <sync_ids.h>
 #include <sync_log.h>
+#include <sync_text.h>
 #include <sync_registry.h>
 
 
@@ -158,6 +159,15 @@ typedef struct {
 ngx_int_t sync_room_join(sync_zone_t *z, sync_str_t *name,
     sync_room_rule_t *rule, sync_record_t *rec, uint64_t cookie,
     sync_joined_t *j);
+
+/*
+ * The same, and copies the texts that are under way in the room, at the
+ * position from which on the member hears.  Returns SYNC_AGAIN besides, if
+ * texts->size is below texts->need, and nothing has changed.
+ */
+ngx_int_t sync_room_join_texts(sync_zone_t *z, sync_str_t *name,
+    sync_room_rule_t *rule, sync_record_t *rec, uint64_t cookie,
+    sync_joined_t *j, sync_texts_t *texts);
 
 /*
  * Removes a member; the interest goes with the worker's last member, the

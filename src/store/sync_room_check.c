@@ -130,6 +130,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
     text = sync_former_check(z, &sum.used);
     sync_room_must(text == NULL, text);
 
+    text = sync_text_check(z, &sum.used);
+    sync_room_must(text == NULL, text);
+
     *lost = (sh->heap.ngranules - sh->heap.nfree) * SYNC_HEAP_GRANULE
             - sum.used;
 

@@ -104,6 +104,8 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
         sync_room_announce_locked(z, room, p);
     }
 
+    sync_text_add_locked(z, name, m);
+
     if (z->sh->npatterns
         && !sync_name_is_private(name)
         && sync_room_patterns_locked(z, name, room, m, p) == SYNC_OK)

@@ -140,6 +140,8 @@ sync_room_mirror(sync_zone_t *z, sync_str_t *name, sync_position_t *prev,
         p->nonce = log->nonce;
         p->history = 1;
 
+        sync_text_add_locked(z, name, m);
+
         if (quiet) {
             sync_room_pass(z, room);
 

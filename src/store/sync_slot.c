@@ -191,6 +191,8 @@ sync_slot_free(sync_zone_t *z, sync_worker_t *w)
     sh = z->sh;
     host = sh->host;
 
+    sync_text_reap_locked(z, sync_worker_slot(z, w));
+
     w->host = NULL;
 
     if (host) {

@@ -25,6 +25,7 @@
  *                                   +-- sessions[]  hash, and of their
  *                                   +-- users[]     users, sync_session_store.h
  *                                   +-- rates[]     windows, sync_rate.h
+ *                                   +-- texts[]     hash, sync_text.h
  *                                   +-- host        the room of this host
  *                                   +-- relay       what is for other zones
  *                                   `-- heap        memory, sync_heap.h
@@ -49,7 +50,11 @@
 #define SYNC_WORKERS_MAX   512          /* slots of a zone */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
-#define SYNC_ZONE_VERSION  9            /* of the layout of what is in it */
+#define SYNC_TEXTS_MAX     256          /* under way, see sync_text.h */
+#define SYNC_TEXTS_ROOM    16           /* of them in one room */
+#define SYNC_TEXTS_BUCKETS 64           /* a power of two */
+#define SYNC_TEXTS_ENDED   64           /* that are remembered */
+#define SYNC_ZONE_VERSION  10           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -72,6 +77,7 @@ typedef struct sync_sid_node_s   sync_sid_node_t;
 typedef struct sync_relay_hub_s  sync_relay_hub_t;
 typedef struct sync_session_s    sync_session_t;
 typedef struct sync_ack_s        sync_ack_t;
+typedef struct sync_text_s       sync_text_t;
 
 
 /*
@@ -142,6 +148,7 @@ typedef enum {
     SYNC_COUNT_ACKS,                /* acknowledgements that were waited for */
     SYNC_COUNT_ACKS_LATE,           /* that nobody waits for */
     SYNC_COUNT_ACKS_DROPPED,        /* not kept: too much, the zone is full */
+    SYNC_COUNT_TEXTS_CUT,           /* not kept in full for who joins */
     SYNC_COUNT_CLUSTER_SENT,        /* messages to other hosts */
     SYNC_COUNT_CLUSTER_UNSENT,      /* those that Redis did not get */
     SYNC_COUNT_CLUSTER_RECEIVED,    /* messages of other hosts */
@@ -257,6 +264,12 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             patterns[SYNC_NAME_MAX + 1];   /* by name length */
 
     sync_ack_t          *acks[SYNC_ACKS_MAX];
+
+    sync_text_t         *texts[SYNC_TEXTS_BUCKETS];
+    uint64_t             texts_ended[SYNC_TEXTS_ENDED];     /* their ids */
+    uint32_t             texts_over;    /* the last of these */
+    uint32_t             texts_swept;   /* buckets, ever */
+
     uint32_t             births;        /* of logs, ever */
     uint32_t             sweep;         /* bucket of rooms, last looked at */
 

@@ -91,6 +91,7 @@ sync_answer_give(sync_request_t *rq, sync_call_result_e result)
     call = rq->call;
 
     sync_chunk_settle(rq);
+    sync_chunk_end(rq);
 
     if (rq->full) {
 

@@ -7,8 +7,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_chunk.h>
+#include <sync_command.h>
 #include <sync_fanout.h>
 #include <sync_publish.h>
+#include <sync_random.h>
 #include <sync_timer.h>
 
 
@@ -20,6 +22,8 @@ static void sync_chunk_throttle(sync_stream_t *s, sync_route_t *route);
 static void sync_chunk_cleanup(void *data);
 static ngx_int_t sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way,
     sync_json_t *p, sync_json_t *to);
+static ngx_uint_t sync_chunk_is_text(sync_request_t *rq, sync_json_t *p,
+    sync_str_t *key, sync_json_t *v);
 static ngx_int_t sync_chunk_append(sync_request_t *rq, sync_chunk_text_t *t,
     sync_json_t *v, sync_json_t *to);
 static ngx_int_t sync_chunk_reserve(sync_chunk_text_t *t, size_t len);
@@ -27,6 +31,10 @@ static void sync_chunk_timer_handler(ngx_event_t *ev);
 static void sync_chunk_flush_way(sync_request_t *rq, sync_chunk_way_e way);
 static void sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way,
     sync_json_t *p, sync_json_t *to);
+static void sync_chunk_to_room(sync_request_t *rq, sync_saying_t *s,
+    sync_json_t *p);
+static ngx_uint_t sync_chunk_piece(sync_request_t *rq, sync_saying_t *s,
+    sync_json_t *p, u_char *extra);
 static void sync_chunk_write_name(sync_writer_t *w, sync_request_t *rq,
     sync_str_t *value, ngx_uint_t i);
 static void sync_chunk_frame(sync_writer_t *w, sync_request_t *rq,
@@ -118,6 +126,8 @@ sync_chunk_cleanup(void *data)
         sync_publish_cancel(s->request->publish);
     }
 
+    sync_chunk_end(s->request);
+
     for (i = 0; i < SYNC_CHUNK_MAX; i++) {
         if (s->texts[i].buf) {
             ngx_free(s->texts[i].buf);
@@ -155,28 +165,14 @@ static ngx_int_t
 sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
     sync_json_t *to)
 {
-    sync_str_t          key, field;
-    sync_json_t         v, more;
+    sync_str_t          key;
+    sync_json_t         v;
     sync_stream_t      *s;
-    sync_json_iter_t    it;
     sync_chunk_text_t  *t;
 
     s = rq->stream;
 
-    field.data = s->throttle.field;
-    field.len = s->throttle.len;
-
-    if (p->type != SYNC_JSON_OBJECT) {
-        return SYNC_DECLINED;
-    }
-
-    sync_json_iter_init(&it, p);
-
-    if (sync_json_next(&it, &key, &v) != SYNC_OK
-        || !sync_json_key_is(&key, &field)
-        || v.type != SYNC_JSON_STRING
-        || sync_json_next(&it, &key, &more) == SYNC_OK)
-    {
+    if (!sync_chunk_is_text(rq, p, &key, &v)) {
         return SYNC_DECLINED;
     }
 
@@ -201,6 +197,40 @@ sync_chunk_gather(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
     }
 
     return SYNC_OK;
+}
+
+
+/* Whether it is text and nothing else; what of it is, and by which key. */
+
+static ngx_uint_t
+sync_chunk_is_text(sync_request_t *rq, sync_json_t *p, sync_str_t *key,
+    sync_json_t *v)
+{
+    sync_str_t         field, other;
+    sync_json_t        more;
+    sync_throttle_t   *throttle;
+    sync_json_iter_t   it;
+
+    throttle = &rq->stream->throttle;
+
+    if (throttle->chars) {
+        field.data = throttle->field;
+        field.len = throttle->len;
+
+    } else {
+        sync_str_set(&field, "chunk");
+    }
+
+    if (p->type != SYNC_JSON_OBJECT) {
+        return 0;
+    }
+
+    sync_json_iter_init(&it, p);
+
+    return sync_json_next(&it, key, v) == SYNC_OK
+           && sync_json_key_is(key, &field)
+           && v->type == SYNC_JSON_STRING
+           && sync_json_next(&it, &other, &more) != SYNC_OK;
 }
 
 
@@ -391,13 +421,103 @@ sync_chunk_emit(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
                                                     &said));
 
     } else if (!rq->self) {
-        sync_chunk_published(rq, sync_chunk_say_room(rq, &rq->receiver, &s));
+        sync_chunk_to_room(rq, &s, p);
 
     } else {
 
         /* by the host's room, behind what was published before */
 
         sync_chunk_published(rq, sync_publish_client(main, rq->id, &s));
+    }
+}
+
+
+static void
+sync_chunk_to_room(sync_request_t *rq, sync_saying_t *s, sync_json_t *p)
+{
+    u_char  extra[SYNC_TEXT_EXTRA];
+
+    if (sync_chunk_piece(rq, s, p, extra)) {
+        s->flags |= SYNC_TEXT_PIECE;
+        s->extra.data = extra;
+        s->extra.len = SYNC_TEXT_EXTRA;
+    }
+
+    sync_chunk_published(rq, sync_chunk_say_room(rq, &rq->receiver, s));
+}
+
+
+/* Whether the chunk is a piece of the text that its room keeps. */
+
+static ngx_uint_t
+sync_chunk_piece(sync_request_t *rq, sync_saying_t *s, sync_json_t *p,
+    u_char *extra)
+{
+    sync_str_t              key;
+    sync_json_t             v;
+    sync_zone_t            *z;
+    sync_stream_t          *st;
+    sync_text_piece_t       piece;
+    sync_main_settings_t   *main;
+
+    st = rq->stream;
+    main = rq->settings->main;
+    z = main->zone;
+
+    if (!st->asked) {
+        st->asked = 1;
+        st->text_limit = sync_settings_rule(main, &rq->receiver)->accumulate;
+    }
+
+    if (st->text_limit == 0 || z->self == NULL
+        || !sync_chunk_is_text(rq, p, &key, &v))
+    {
+        return 0;
+    }
+
+    piece.len = (uint32_t) (v.raw.len - 2);
+    piece.at = (uint32_t) (sizeof("[\"sync\",{\"") - 1 + key.len
+                           + sizeof("\":\"") - 1);
+
+    /* a field with one of the frame's own names is not said as it is */
+
+    if (piece.at + piece.len > s->json.len
+        || ngx_memcmp(s->json.data + piece.at, v.raw.data + 1, piece.len)
+           != 0)
+    {
+        return 0;
+    }
+
+    if (st->text == 0) {
+        sync_random((u_char *) &st->text, sizeof(st->text));
+        st->text |= 1;
+    }
+
+    piece.host = z->sh->id;
+    piece.owner = sync_text_owner(z);
+    piece.id = st->text;
+    piece.before = (uint32_t) st->text_len;
+    piece.limit = (uint32_t) st->text_limit;
+
+    st->text_len += piece.len;
+
+    sync_text_write(extra, &piece);
+
+    return 1;
+}
+
+
+void
+sync_chunk_end(sync_request_t *rq)
+{
+    sync_stream_t  *s;
+
+    s = rq->stream;
+
+    if (s->text) {
+        sync_command_end_text(rq->settings->main, &rq->receiver, s->text);
+        s->text = 0;
+        s->text_limit = 0;
     }
 }
 

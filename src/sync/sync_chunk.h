@@ -26,6 +26,9 @@
  * Where Redis makes a room's order, that takes waiting, see sync_pending.h:
  * who says something else asks sync_chunk_pending() first.
  *
+ * A room may keep the text of its chunks, for who joins in the middle: see
+ * sync_text.h.
+ *
  * Text may be gathered: pieces of it go out as one chunk when there are so
  * many UTF-16 units or when so much time has passed, each way for itself.
  */
@@ -79,11 +82,15 @@ struct sync_stream_s {
     sync_pending_t       pending;
     void               (*then)(sync_request_t *rq);
     sync_call_result_e   result;        /* for it, the answer that waits */
+    uint64_t             text;          /* that the room keeps; 0: none yet */
+    size_t               text_len;      /* bytes of it said so far */
+    size_t               text_limit;    /* of what is kept; 0: nothing is */
     unsigned             held:1;
     unsigned             waits:1;       /* a line, for all that is pending */
     unsigned             pressed:1;     /* and not for a turn alone */
     unsigned             said:1;        /* published, maybe not delivered */
     unsigned             impatient:1;   /* waits no more for its room */
+    unsigned             asked:1;       /* the room's rule, for the limit */
 };
 
 
@@ -109,6 +116,9 @@ void sync_chunk_say(sync_request_t *rq, sync_chunk_way_e way, sync_json_t *p,
 
 /* Says what was gathered. */
 void sync_chunk_flush(sync_request_t *rq);
+
+/* No more is to come: the room forgets the text that was said in it. */
+void sync_chunk_end(sync_request_t *rq);
 
 /*
  * Around whatever else is published, that way: it comes in the order of the

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_command.h>
 #include <sync_eio_client.h>
+#include <sync_audience.h>
 #include <sync_cluster.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
@@ -29,6 +30,7 @@ static ngx_int_t sync_command_print(sync_str_t *json, u_char *buf,
     const char *who, sync_str_t *name, const char *op, ngx_uint_t code,
     const char *key, sync_str_t *value);
 static void sync_command_close_user(sync_json_t *v, sync_json_t *command);
+static void sync_command_obey_text(sync_json_t *v, sync_json_t *command);
 static void sync_command_say(sync_entry_t *e);
 static ngx_uint_t sync_command_passes(sync_entry_t *e, sync_client_t *c);
 static void sync_command_reply(sync_client_t *c, sync_entry_t *e);
@@ -121,6 +123,45 @@ sync_command_disconnect_user(sync_main_settings_t *main, sync_str_t *user,
 }
 
 
+/* {"text":"room","id":"..."}; what is not told is over some time later. */
+
+void
+sync_command_end_text(sync_main_settings_t *main, sync_str_t *room,
+    uint64_t id)
+{
+    u_char         buf[SYNC_COMMAND_MAX];
+    u_char         text[16];
+    sync_str_t     json;
+    sync_writer_t  w;
+
+    sync_text_end(main->zone, room, id);
+
+    if (!sync_relay_wanted(main->zone) && !sync_cluster_enabled()) {
+        return;
+    }
+
+    sync_writer_init(&w, buf, SYNC_COMMAND_MAX);
+
+    sync_write_literal(&w, "{\"text\":");
+    sync_json_write_str(&w, room);
+    sync_write_literal(&w, ",\"id\":\"");
+    (void) ngx_sprintf(text, "%016xL", id);
+    sync_write(&w, text, sizeof(text));
+    sync_write_literal(&w, "\"}");
+
+    json.data = buf;
+    json.len = w.len;
+
+    if (sync_relay_wanted(main->zone)) {
+        (void) sync_publish_command(main, &json);
+    }
+
+    if (sync_cluster_enabled()) {
+        (void) sync_cluster_order(&json);
+    }
+}
+
+
 static ngx_int_t
 sync_command_print(sync_str_t *json, u_char *buf, const char *who,
     sync_str_t *name, const char *op, ngx_uint_t code, const char *key,
@@ -193,6 +234,11 @@ sync_command_obey(sync_entry_t *e)
         return;
     }
 
+    if (sync_json_get(&v, &command, "text") == SYNC_OK) {
+        sync_command_obey_text(&v, &command);
+        return;
+    }
+
     if (sync_json_get(&v, &command, "user") == SYNC_OK) {
         sync_command_close_user(&v, &command);
         return;
@@ -203,6 +249,33 @@ sync_command_obey(sync_entry_t *e)
     if (c && !c->closing) {
         sync_command_do(c, &command);
     }
+}
+
+
+static void
+sync_command_obey_text(sync_json_t *v, sync_json_t *command)
+{
+    u_char       buf[SYNC_NAME_MAX], text[16];
+    uint64_t     id;
+    ngx_uint_t   i;
+    sync_str_t   room, s;
+    sync_json_t  field;
+
+    if (sync_json_string(&room, v, buf, SYNC_NAME_MAX) != SYNC_OK
+        || sync_json_get(&field, command, "id") != SYNC_OK
+        || sync_json_string(&s, &field, text, sizeof(text)) != SYNC_OK
+        || s.len != sizeof(text))
+    {
+        return;
+    }
+
+    id = 0;
+
+    for (i = 0; i < sizeof(text); i++) {
+        id = id << 4 | (text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+    }
+
+    sync_text_end(sync_fanout_worker.zone, &room, id);
 }
 
 

@@ -39,6 +39,13 @@ ngx_int_t sync_command_disconnect_user(sync_main_settings_t *main,
     sync_str_t *user, ngx_uint_t code, sync_str_t *reason);
 
 /*
+ * Ends a text that was said in a room, in this zone and wherever else it is
+ * kept, see sync_text.h.
+ */
+void sync_command_end_text(sync_main_settings_t *main, sync_str_t *room,
+    uint64_t id);
+
+/*
  * Acts on a command that one of the above announced; entry is a copy.
  */
 void sync_command_obey(sync_entry_t *e);

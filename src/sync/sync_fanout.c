@@ -13,6 +13,7 @@
 #include <sync_fanout.h>
 #include <sync_relief.h>
 #include <sync_fanout_stage.h>
+#include <sync_late.h>
 #include <sync_notify.h>
 #include <sync_replay.h>
 #include <sync_roster.h>
@@ -165,8 +166,7 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
     if (rc == SYNC_OK) {
         rule = sync_settings_rule(sync_fanout_worker.main, name);
 
-        rc = sync_room_join(sync_fanout_worker.zone, name, &rule->room,
-                            c->record, (uintptr_t) a, &j);
+        rc = sync_late_join(c, name, &rule->room, (uintptr_t) a, &j);
     }
 
     if (rc != SYNC_OK) {
@@ -231,6 +231,7 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
 
     a = sync_fanout_audience(m);
 
+    sync_late_forget(m);
     sync_fanout_forget(c, m);
     sync_fanout_unseat(a, m->index);
 
@@ -548,6 +549,7 @@ sync_fanout_look(void)
 
     w->looks++;
 
+    sync_late_tell();
     sync_fanout_go_on();
 
     ngx_memzero(&t, sizeof(sync_take_t));

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_audience.h>
 #include <sync_fanout.h>
+#include <sync_late.h>
 #include <sync_wake.h>
 
 
@@ -56,7 +57,7 @@ sync_fanout_depart(sync_client_t *c, sync_sid_t *s)
     /* who catches up does so first, by way of what is left for a poll */
 
     if (sync_fanout_worker.host->batch || sync_stage_waits(c)
-        || sync_fanout_reading(c))
+        || sync_fanout_reading(c) || sync_late_waits(c))
     {
         rc = SYNC_AGAIN;
     }

@@ -11,6 +11,7 @@
 #include <sync_cluster.h>
 #include <sync_audience.h>
 #include <sync_deliver.h>
+#include <sync_late.h>
 #include <sync_recipient.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
@@ -108,6 +109,7 @@ sync_replay_resume(sync_client_t *c, sync_str_t *name, sync_str_t *pos,
         if (sync_fanout_replay(c, m, position.lsn, resumed.epoch, 0)
             == SYNC_OK)
         {
+            sync_late_forget(m);
             sync_zone_count(z, SYNC_COUNT_RECOVERED, 1);
             return;
         }

@@ -47,6 +47,8 @@ typedef struct {
     sync_join_policy_e      join;
     sync_slow_policy_e      slow;
     ngx_flag_t              recoverable;
+    size_t                  accumulate; /* bytes of a text that is streamed,
+                                           kept for who joins; 0: off */
     sync_room_rule_t        room;
 } sync_rule_t;
 

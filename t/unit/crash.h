@@ -492,4 +492,74 @@ end_ack(void)
 }
 
 
+static void
+say_piece(size_t before, size_t len)
+{
+    u_char              extra[SYNC_TEXT_EXTRA];
+    sync_message_t      m;
+    sync_published_t    p;
+    sync_text_piece_t   piece;
+
+    static char         json[600];
+
+    memset(json, 'x', sizeof(json) - 1);
+    memcpy(json, "[\"e\",\"", 6);
+    zone_message(&m, json);
+
+    piece.host = worker.sh->id;
+    piece.owner = sync_text_owner(&worker);
+    piece.id = 7;
+    piece.before = (uint32_t) before;
+    piece.at = 6;
+    piece.len = (uint32_t) len;
+    piece.limit = 4096;
+
+    sync_text_write(extra, &piece);
+
+    m.json.len = 6 + len + 2;
+    m.flags = SYNC_TEXT_PIECE;
+    m.extra.data = extra;
+    m.extra.len = SYNC_TEXT_EXTRA;
+
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL, zone_rule(0),
+                             &m, &p);
+}
+
+
+static void
+begin_text(void)
+{
+    say_piece(0, 100);
+}
+
+
+static void
+prepare_text(void)
+{
+    prepare_two();
+    begin_text();
+}
+
+
+static void
+add_text(void)
+{
+    say_piece(100, 20);
+}
+
+
+static void
+grow_text(void)
+{
+    say_piece(100, 500);
+}
+
+
+static void
+end_text(void)
+{
+    sync_text_end(&worker, zone_name("chat:1"), 7);
+}
+
+
 #endif /* _CRASH_H_INCLUDED_ */

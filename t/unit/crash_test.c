@@ -90,6 +90,11 @@ static void put_answer(void);
 static void prepare_answers(void);
 static void take_answers(void);
 static void end_ack(void);
+static void begin_text(void);
+static void prepare_text(void);
+static void add_text(void);
+static void grow_text(void);
+static void end_text(void);
 static void hit(void);
 static void prepare_hits(void);
 static void prepare_over(void);
@@ -151,6 +156,11 @@ static crash_case_t  cases[] = {
     { "an answer", prepare_ack, put_answer },
     { "answers that are taken", prepare_answers, take_answers },
     { "an acknowledgement that ends", prepare_answers, end_ack },
+    { "a text that begins", prepare_two, begin_text },
+    { "a piece of a text", prepare_text, add_text },
+    { "a text that grows", prepare_text, grow_text },
+    { "a text that ends", prepare_text, end_text },
+    { "a text whose worker goes", prepare_text, release },
     { "a hit", prepare_none, hit },
     { "a hit that evicts", prepare_hits, hit },
     { "a hit in a new window", prepare_over, hit },
