@@ -291,7 +291,14 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
       "Messages of other hosts that do not parse." },
 
     { SYNC_COUNT_CLUSTER_FORKS, "clusterForks", "sync_cluster_forks_total",
-      "Histories that were begun anew, as Redis had another one." }
+      "Histories that were begun anew, as Redis had another one." },
+
+    { SYNC_COUNT_CLUSTER_QUESTIONS, "clusterQuestions",
+      "sync_cluster_questions_total", "Operations that all hosts did." },
+
+    { SYNC_COUNT_CLUSTER_UNANSWERED, "clusterUnanswered",
+      "sync_cluster_unanswered_total",
+      "Hosts that were asked to, and did not answer." }
 };
 
 

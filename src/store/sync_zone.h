@@ -54,7 +54,7 @@
 #define SYNC_TEXTS_ROOM    16           /* of them in one room */
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
-#define SYNC_ZONE_VERSION  10           /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  11           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -154,6 +154,8 @@ typedef enum {
     SYNC_COUNT_CLUSTER_RECEIVED,    /* messages of other hosts */
     SYNC_COUNT_CLUSTER_INVALID,     /* those that do not parse */
     SYNC_COUNT_CLUSTER_FORKS,       /* logs begun anew from Redis */
+    SYNC_COUNT_CLUSTER_QUESTIONS,   /* asked of all hosts */
+    SYNC_COUNT_CLUSTER_UNANSWERED,  /* hosts that did not, of each */
     SYNC_COUNT_MAX
 } sync_counter_e;
 

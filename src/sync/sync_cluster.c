@@ -10,6 +10,7 @@
 #include <sync_json.h>
 #include <sync_mirror.h>
 #include <sync_name.h>
+#include <sync_question.h>
 #include <sync_redis.h>
 #include <sync_timer.h>
 #include <sync_topic.h>
@@ -137,6 +138,7 @@ sync_cluster_init_worker(sync_main_settings_t *main)
     ngx_queue_init(&cl->waiting);
     sync_timer_init(&cl->timer, sync_cluster_wait_handler, 0);
 
+    sync_question_init_worker(main);
     sync_append_init_worker(main);
     sync_mirror_init_worker(main, sync_cluster_tell_linked);
     sync_topic_init_worker(main, &sync_cluster_topic);
@@ -467,10 +469,11 @@ sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
 static void
 sync_cluster_up(ngx_uint_t shard)
 {
-    sync_str_t   all, own;
-    const char  *argv[3];
-    size_t       argvlen[3];
+    sync_str_t   all, own, asked;
+    const char  *argv[4];
+    size_t       argvlen[4];
     u_char       buf[2][SYNC_CLUSTER_CHANNEL_MAX];
+    u_char       name[SYNC_QUESTION_KEY_MAX];
 
     sync_cluster_channel(&all, buf[0], 0);
     sync_cluster_channel(&own, buf[1], 1);
@@ -482,7 +485,14 @@ sync_cluster_up(ngx_uint_t shard)
     argv[2] = (char *) all.data;
     argvlen[2] = all.len;
 
-    if (sync_redis_subscribe(shard, NULL, NULL, shard ? 2 : 3, argv, argvlen)
+    sync_question_channel(&asked, name);
+
+    argv[3] = (char *) asked.data;
+    argvlen[3] = asked.len;
+
+    /* what concerns all hosts is said on the first shard */
+
+    if (sync_redis_subscribe(shard, NULL, NULL, shard ? 2 : 4, argv, argvlen)
         != SYNC_OK)
     {
         sync_redis_resubscribe(shard, "no memory");
@@ -716,6 +726,10 @@ sync_cluster_message(ngx_uint_t shard, sync_str_t *channel,
 
     case 'h':
         sync_cluster.heard[shard] = ngx_current_msec;
+        return;
+
+    case 'q':
+        sync_question_heard(payload);
         return;
 
     default: /* "all" */

@@ -30,6 +30,7 @@
  *     prefix:all         what concerns all hosts: to patterns, to everybody,
  *                        to a client wherever it is, orders
  *     prefix:h:HOST      what concerns one host; its heart beat
+ *     prefix:q:          questions, see sync_question.h
  */
 
 

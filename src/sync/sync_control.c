@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_control.h>
+#include <sync_control_spread.h>
 
 
 /*
@@ -22,9 +23,6 @@
 #define SYNC_CONTROL_FIELD         64       /* of an unknown field, shown */
 
 
-typedef ngx_int_t (*sync_control_pt)(sync_control_t *ctl);
-
-
 struct sync_control_op_s {
     const char            *name;
     sync_control_pt        run;
@@ -33,6 +31,10 @@ struct sync_control_op_s {
 };
 
 
+static ngx_int_t sync_control_start(const sync_control_op_t *op,
+    sync_settings_t *s, ngx_pool_t *pool, sync_str_t *body,
+    sync_control_answer_t *answer, sync_control_done_pt done, void *data,
+    ngx_uint_t local);
 static ngx_int_t sync_control_check(const sync_control_op_t *op,
     sync_control_t *ctl, sync_str_t *body);
 static ngx_int_t sync_control_check_field(const sync_control_op_t *op,
@@ -111,6 +113,24 @@ sync_control_run(const sync_control_op_t *op, sync_settings_t *s,
     ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer,
     sync_control_done_pt done, void *data)
 {
+    return sync_control_start(op, s, pool, body, answer, done, data, 0);
+}
+
+
+ngx_int_t
+sync_control_run_here(const sync_control_op_t *op, sync_settings_t *s,
+    ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer,
+    sync_control_done_pt done, void *data)
+{
+    return sync_control_start(op, s, pool, body, answer, done, data, 1);
+}
+
+
+static ngx_int_t
+sync_control_start(const sync_control_op_t *op, sync_settings_t *s,
+    ngx_pool_t *pool, sync_str_t *body, sync_control_answer_t *answer,
+    sync_control_done_pt done, void *data, ngx_uint_t local)
+{
     ngx_int_t            rc;
     sync_control_t      *ctl;
     ngx_pool_cleanup_t  *cln;
@@ -128,6 +148,7 @@ sync_control_run(const sync_control_op_t *op, sync_settings_t *s,
     ctl->pool = pool;
     ctl->done = done;
     ctl->data = data;
+    ctl->local = local;
 
     ctl->answer = json_object();
     if (ctl->answer == NULL) {
@@ -141,7 +162,7 @@ sync_control_run(const sync_control_op_t *op, sync_settings_t *s,
     rc = sync_control_check(op, ctl, body);
 
     if (rc == SYNC_OK) {
-        rc = op->run(ctl);
+        rc = sync_control_spread(ctl, op->name, op->run);
     }
 
     if (rc == SYNC_AGAIN) {
@@ -160,6 +181,12 @@ void
 sync_control_done(sync_control_t *ctl, ngx_int_t rc)
 {
     sync_control_answer_t  answer;
+
+    rc = sync_control_spread_done(ctl, rc);
+
+    if (rc == SYNC_AGAIN) {
+        return;
+    }
 
     ngx_memzero(&answer, sizeof(sync_control_answer_t));
 

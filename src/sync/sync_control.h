@@ -45,6 +45,11 @@ ngx_int_t sync_control_run(const sync_control_op_t *op,
     sync_settings_t *s, ngx_pool_t *pool, sync_str_t *body,
     sync_control_answer_t *answer, sync_control_done_pt done, void *data);
 
+/* The same, on this host alone; for another one that asks. */
+ngx_int_t sync_control_run_here(const sync_control_op_t *op,
+    sync_settings_t *s, ngx_pool_t *pool, sync_str_t *body,
+    sync_control_answer_t *answer, sync_control_done_pt done, void *data);
+
 /*
  * Makes the body that means the same as the arguments of a GET, as
  * "room=a&limit=20".  Returns NGX_OK or NGX_ERROR (memory).

@@ -54,9 +54,16 @@ sync_control_clients(sync_control_t *ctl)
     sync_record_info_t    *info;
     sync_former_filter_t   filter;
 
-    if (sync_control_filter(ctl, &filter) != SYNC_OK
-        || sync_control_page(ctl, SYNC_CONTROL_BUCKET, &limit, &cursor)
-           != SYNC_OK)
+    if (sync_control_filter(ctl, &filter) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
+    if (ctl->wide) {
+        return sync_control_wide_clients(ctl, &filter);
+    }
+
+    if (sync_control_page(ctl, SYNC_CONTROL_BUCKET, &limit, &cursor)
+        != SYNC_OK)
     {
         return SYNC_ERROR;
     }
@@ -193,7 +200,8 @@ sync_control_client(sync_control_t *ctl)
                           SYNC_CONTROL_ROOMS, &len);
 
     if (rc != SYNC_OK) {
-        return sync_control_elsewhere(ctl, id);
+        return ctl->local ? sync_control_not_found(ctl)
+                          : sync_control_elsewhere(ctl, id);
     }
 
     sync_control_set(ctl, ctl->answer, "client",

@@ -82,12 +82,9 @@ ngx_int_t
 sync_control_page(sync_control_t *ctl, ngx_uint_t min, ngx_uint_t *limit,
     ngx_uint_t *cursor)
 {
-    *limit = SYNC_CONTROL_LIMIT;
     *cursor = 0;
 
-    if (sync_control_number(ctl, "limit", min, SYNC_CONTROL_LIMIT_MAX, limit)
-        == SYNC_ERROR)
-    {
+    if (sync_control_limit(ctl, min, limit) != SYNC_OK) {
         return SYNC_ERROR;
     }
 
@@ -98,6 +95,18 @@ sync_control_page(sync_control_t *ctl, ngx_uint_t min, ngx_uint_t *limit,
     }
 
     return SYNC_OK;
+}
+
+
+ngx_int_t
+sync_control_limit(sync_control_t *ctl, ngx_uint_t min, ngx_uint_t *limit)
+{
+    *limit = SYNC_CONTROL_LIMIT;
+
+    return (sync_control_number(ctl, "limit", min, SYNC_CONTROL_LIMIT_MAX,
+                                limit)
+            == SYNC_ERROR)
+           ? SYNC_ERROR : SYNC_OK;
 }
 
 

@@ -15,7 +15,8 @@
  * Lists are given in pages.  Where a page ended is told by its cursor: a
  * bucket of the zone's hash, or how many members were given.  The zone may
  * change between two pages: what comes or goes meanwhile may be missed, and
- * a member whose place in the room changes.
+ * a member whose place in the room changes.  With other hosts there is another
+ * order, see sync_control_wide.c.
  */
 
 
@@ -37,6 +38,10 @@ sync_control_rooms(sync_control_t *ctl)
     sync_str_t         prefix;
     sync_zone_t       *z;
     sync_room_info_t  *info;
+
+    if (ctl->wide) {
+        return sync_control_wide_rooms(ctl);
+    }
 
     sync_str_set(&prefix, "");
 
@@ -98,6 +103,10 @@ sync_control_members(sync_control_t *ctl)
 
     if (rc == SYNC_DECLINED) {
         return sync_control_missing(ctl, "room");
+    }
+
+    if (rc == SYNC_OK && ctl->wide) {
+        return sync_control_wide_members(ctl, &room);
     }
 
     if (rc != SYNC_OK

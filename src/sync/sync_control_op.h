@@ -10,6 +10,7 @@
 
 #include <sync_publish.h>
 #include <sync_json.h>
+#include <sync_former.h>
 #include <jansson.h>
 
 
@@ -46,6 +47,9 @@ typedef void (*sync_control_done_pt)(void *data, ngx_int_t rc,
     sync_control_answer_t *answer);
 
 
+typedef struct sync_control_spread_s  sync_control_spread_t;
+
+
 typedef struct {
     sync_settings_t       *settings;
     sync_main_settings_t  *main;
@@ -58,6 +62,9 @@ typedef struct {
     ngx_uint_t             status;      /* of an error; 0: none */
     const char            *code;
     u_char                 message[SYNC_CONTROL_MESSAGE];
+    sync_control_spread_t *spread;      /* other hosts are asked, too */
+    unsigned               wide:1;      /* or were, and the same as this one */
+    unsigned               local:1;     /* another host has asked */
     unsigned               failed:1;    /* the answer lacks something */
 } sync_control_t;
 
@@ -90,6 +97,12 @@ ngx_int_t sync_control_rooms(sync_control_t *ctl);
 ngx_int_t sync_control_members(sync_control_t *ctl);
 ngx_int_t sync_control_clients(sync_control_t *ctl);
 ngx_int_t sync_control_client(sync_control_t *ctl);
+
+/* The same in the order of names or ids, for several hosts. */
+ngx_int_t sync_control_wide_rooms(sync_control_t *ctl);
+ngx_int_t sync_control_wide_members(sync_control_t *ctl, sync_str_t *room);
+ngx_int_t sync_control_wide_clients(sync_control_t *ctl,
+    sync_former_filter_t *filter);
 
 /*
  * Ends an operation that returned SYNC_AGAIN, with what it would have
@@ -147,6 +160,10 @@ ngx_int_t sync_control_id(sync_control_t *ctl, u_char *id);
  */
 ngx_int_t sync_control_page(sync_control_t *ctl, ngx_uint_t min,
     ngx_uint_t *limit, ngx_uint_t *cursor);
+
+/* "limit" alone. */
+ngx_int_t sync_control_limit(sync_control_t *ctl, ngx_uint_t min,
+    ngx_uint_t *limit);
 
 /* A token; SYNC_DECLINED and SYNC_ERROR as above. */
 ngx_int_t sync_control_token(sync_control_t *ctl, sync_str_t *token);

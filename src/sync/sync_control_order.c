@@ -45,6 +45,7 @@ static ngx_int_t sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
     ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n);
 static ngx_int_t sync_control_close_token(sync_control_t *ctl,
     sync_str_t *token, ngx_uint_t code, sync_str_t *reason);
+static ngx_int_t sync_control_here(sync_control_t *ctl, const u_char *id);
 static ngx_int_t sync_control_member(sync_control_t *ctl, u_char *id,
     sync_str_t *room);
 static ngx_int_t sync_control_order(sync_control_t *ctl, ngx_int_t rc);
@@ -711,6 +712,10 @@ sync_control_close(sync_control_t *ctl, ngx_uint_t code)
         return sync_control_close_token(ctl, &token, code, &reason);
     }
 
+    if (rc == SYNC_OK && sync_control_here(ctl, id) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
     if (rc == SYNC_OK) {
         rc = sync_control_order(ctl,
                      sync_command_disconnect(ctl->main, id, code, &reason));
@@ -883,7 +888,25 @@ sync_control_member(sync_control_t *ctl, u_char *id, sync_str_t *room)
         return sync_control_missing(ctl, "clientId");
     }
 
-    return rc;
+    return (rc == SYNC_OK) ? sync_control_here(ctl, id) : rc;
+}
+
+
+/* Where other hosts are asked, each looks for the client alone. */
+
+static ngx_int_t
+sync_control_here(sync_control_t *ctl, const u_char *id)
+{
+    sync_record_info_t  info;
+
+    if (!ctl->wide
+        || sync_relay_wanted(ctl->main->zone)
+        || sync_registry_info(ctl->main->zone, id, &info) == SYNC_OK)
+    {
+        return SYNC_OK;
+    }
+
+    return sync_control_not_found(ctl);
 }
 
 

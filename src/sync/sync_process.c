@@ -14,6 +14,7 @@
 #include <sync_client.h>
 #include <sync_cluster.h>
 #include <sync_command.h>
+#include <sync_control_asked.h>
 #include <sync_fanout.h>
 #include <sync_hook.h>
 #include <sync_notify.h>
@@ -126,6 +127,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     sync_session_hook_init_worker(main);
 
     sync_cluster_init_worker(main);
+    sync_control_asked_init_worker(main);
     sync_tally_init_worker(main);
     sync_roster_init_worker(main);
 
