@@ -804,6 +804,8 @@ sync_session_store_expire(sync_zone_t *z, uint32_t *bucket,
 static ngx_uint_t
 sync_session_review(sync_zone_t *z, sync_session_t *s)
 {
+    sync_str_t  token;
+
     if (sync_session_is_asked(s->realm)) {
         return sync_session_review_asked(z, s);
     }
@@ -821,9 +823,12 @@ sync_session_review(sync_zone_t *z, sync_session_t *s)
         }
     }
 
+    token.data = s->token;
+    token.len = s->len;
+
     /* what is kept elsewhere is not kept here for nobody */
 
-    if ((s->value == NULL || s->realm)
+    if ((s->value == NULL || s->realm || sync_token_is_bound(&token))
         && sync_session_past(s->used) > (s->value ? SYNC_SESSION_IDLE
                                                   : SYNC_SESSION_NONE)
         && !sync_session_held(z, s))

@@ -57,6 +57,16 @@
 
 #define sync_session_is_asked(realm)  ((realm) & SYNC_SESSION_ASKED)
 
+/*
+ * A token that was made for a connection, and is nobody else's: its session is
+ * kept for SYNC_SESSION_IDLE after that.
+ */
+
+#define SYNC_TOKEN_BOUND    45          /* bytes: '@' and base64url */
+
+#define sync_token_is_bound(token)                                            \
+    ((token)->len == SYNC_TOKEN_BOUND && (token)->data[0] == '@')
+
 /* bytes in the name of a token's room */
 
 #define SYNC_TOKEN_ROOM     23

@@ -12,8 +12,10 @@
 #include <sync_gate.h>
 #include <sync_call.h>
 #include <sync_cluster.h>
+#include <sync_disconnect.h>
 #include <sync_event_id.h>
 #include <sync_fanout.h>
+#include <sync_grant.h>
 #include <sync_former.h>
 #include <sync_greeting.h>
 #include <sync_join.h>
@@ -21,6 +23,7 @@
 #include <sync_notify.h>
 #include <sync_process.h>
 #include <sync_random.h>
+#include <sync_refusal.h>
 #include <sync_replay.h>
 #include <sync_reply.h>
 #include <sync_request.h>
@@ -35,6 +38,9 @@
 
 #define SYNC_CONNECT_USER_MAX  255      /* bytes */
 
+#define sync_connect_claims_right(cn)                                         \
+    ((cn)->claim.len == 0 || sync_str_eq(&(cn)->claim, &(cn)->user))
+
 
 /*
  * A request that is to become a client, in its pool.  The record is made
@@ -48,12 +54,14 @@ typedef struct {
     sync_call_t            *call;       /* being asked */
     sync_record_t          *record;     /* until the client has it */
     sync_str_t              user;
+    sync_str_t              claim;      /* to be that user; of an SSE request */
     sync_str_t              token;      /* empty: none */
     sync_str_t              session;    /* the same */
     sync_session_op_t       op;         /* by which it is read */
     sync_str_t              id;         /* as text */
     u_char                  text[SYNC_ID_TEXT];
 
+    sync_str_t              rooms;      /* JSON, of the connect hook */
     sync_str_t             *channels;   /* of an SSE request */
     ngx_uint_t              nchannels;
     ngx_uint_t              next;       /* channel to be decided on */
@@ -80,6 +88,7 @@ static ngx_int_t sync_connect_unescape(ngx_http_request_t *r,
 static ngx_int_t sync_connect_identify(sync_connect_t *cn);
 static void sync_connect_read(sync_session_op_t *op, ngx_int_t rc);
 static ngx_int_t sync_connect_known(sync_connect_t *cn, ngx_int_t rc);
+static ngx_int_t sync_connect_forbid(sync_connect_t *cn);
 static ngx_int_t sync_connect_keep_session(sync_connect_t *cn);
 static ngx_int_t sync_connect_begin(sync_connect_t *cn);
 static void sync_connect_wait(sync_connect_t *cn);
@@ -88,6 +97,9 @@ static ngx_int_t sync_connect_ask(sync_connect_t *cn,
     sync_hook_event_e event, sync_str_t *room);
 static void sync_connect_answered(sync_call_t *call,
     sync_call_result_e result);
+static ngx_int_t sync_connect_grant(sync_connect_t *cn, sync_grant_t *g);
+static void sync_connect_saved(sync_session_op_t *op, ngx_int_t rc);
+static ngx_int_t sync_connect_granted(sync_connect_t *cn, ngx_int_t rc);
 static ngx_int_t sync_connect_go_on(sync_connect_t *cn);
 static void sync_connect_linked(void *data);
 static void sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted);
@@ -98,12 +110,12 @@ static ngx_int_t sync_connect_opened(sync_client_t *c,
 static ngx_int_t sync_connect_enter(sync_client_t *c);
 static ngx_int_t sync_connect_keep(sync_client_t *c, ngx_http_request_t *r);
 static ngx_int_t sync_connect_forget(sync_client_t *c);
-static void sync_connect_greeted(sync_client_t *c, sync_str_t *token);
+static void sync_connect_greeted(sync_client_t *c, sync_str_t *token,
+    sync_str_t *rooms);
 static void sync_connect_message(sync_client_t *c, u_char *p, size_t len);
 static void sync_connect_greet(sync_client_t *c, sync_connect_t *cn);
 static void sync_connect_write_names(sync_writer_t *w, sync_str_t *names,
     ngx_uint_t n);
-static void sync_connect_tell(sync_client_t *c);
 
 
 const sync_client_handler_t  sync_connect_handler = {
@@ -408,7 +420,7 @@ sync_connect_read(sync_session_op_t *op, ngx_int_t rc)
 static ngx_int_t
 sync_connect_known(sync_connect_t *cn, ngx_int_t rc)
 {
-    sync_str_t  code, claim;
+    sync_str_t  code;
 
     if (rc == SYNC_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -423,19 +435,34 @@ sync_connect_known(sync_connect_t *cn, ngx_int_t rc)
         return sync_connect_begin(cn);
     }
 
-    claim = cn->user;
+    cn->claim = cn->user;
     cn->user.len = 0;
 
     if (rc == SYNC_OK && sync_connect_keep_session(cn) != SYNC_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (claim.len && !sync_str_eq(&claim, &cn->user)) {
-        sync_str_set(&code, "auth.forbidden");
-        return sync_connect_refuse(cn, &code, NGX_HTTP_FORBIDDEN);
+    /* the app may say who it is */
+
+    if ((cn->user.len
+         || cn->settings->hooks[SYNC_HOOK_CONNECT].uri.len == 0)
+        && !sync_connect_claims_right(cn))
+    {
+        return sync_connect_forbid(cn);
     }
 
     return sync_connect_begin(cn);
+}
+
+
+static ngx_int_t
+sync_connect_forbid(sync_connect_t *cn)
+{
+    sync_str_t  code;
+
+    sync_str_set(&code, "auth.forbidden");
+
+    return sync_connect_refuse(cn, &code, NGX_HTTP_FORBIDDEN);
 }
 
 
@@ -621,18 +648,31 @@ sync_connect_answered(sync_call_t *call, sync_call_result_e result)
     ngx_int_t        rc;
     ngx_uint_t       stop, status;
     sync_str_t       code;
+    sync_grant_t     g;
     sync_connect_t  *cn;
 
     cn = call->opaque;
     cn->call = NULL;
 
+    ngx_memzero(&g, sizeof(sync_grant_t));
+
     sync_str_set(&code, "auth.forbidden");
     status = NGX_HTTP_FORBIDDEN;
+    stop = 0;
 
     if (result == SYNC_CALL_ANSWERED) {
         stop = sync_call_stop(call, &code, &status);
 
-    } else {
+        if (!stop && call->event == SYNC_HOOK_CONNECT
+            && sync_grant_parse(&g, call) != SYNC_OK)
+        {
+            g.session = 0;
+            g.rooms.raw.len = 0;
+            result = SYNC_CALL_INVALID;
+        }
+    }
+
+    if (result != SYNC_CALL_ANSWERED) {
         stop = !call->settings->hooks[call->event].allow;
     }
 
@@ -650,10 +690,99 @@ sync_connect_answered(sync_call_t *call, sync_call_result_e result)
         rc = sync_connect_refuse(cn, &code, status);
 
     } else {
-        rc = sync_connect_go_on(cn);
+        rc = sync_connect_grant(cn, &g);
     }
 
     sync_connect_resume(cn, rc);
+}
+
+
+/* The app gives it a session, and rooms. */
+
+static ngx_int_t
+sync_connect_grant(sync_connect_t *cn, sync_grant_t *g)
+{
+    u_char              *p;
+    ngx_int_t            rc;
+    sync_session_op_t   *op;
+
+    if (g->rooms.raw.len) {
+        p = ngx_pnalloc(cn->request->pool, g->rooms.raw.len);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        cn->rooms.data = p;
+        cn->rooms.len = g->rooms.raw.len;
+        ngx_memcpy(p, g->rooms.raw.data, g->rooms.raw.len);
+    }
+
+    if (!g->session) {
+        return sync_connect_granted(cn, SYNC_DECLINED);
+    }
+
+    p = ngx_pnalloc(cn->request->pool, SYNC_TOKEN_BOUND);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    op = &cn->op;
+
+    op->settings = cn->settings;
+    op->token = cn->token;
+    op->done = sync_connect_saved;
+    op->opaque = cn;
+
+    rc = sync_grant_save(g, op, p);
+
+    cn->token = op->token;
+
+    if (rc == SYNC_AGAIN) {
+        cn->reading = 1;
+        return NGX_DONE;
+    }
+
+    return sync_connect_granted(cn, rc);
+}
+
+
+static void
+sync_connect_saved(sync_session_op_t *op, ngx_int_t rc)
+{
+    sync_connect_t  *cn;
+
+    cn = op->opaque;
+    cn->reading = 0;
+
+    sync_connect_resume(cn, sync_connect_granted(cn, rc));
+}
+
+
+static ngx_int_t
+sync_connect_granted(sync_connect_t *cn, ngx_int_t rc)
+{
+    sync_str_t  code;
+
+    if (rc == SYNC_BUSY) {
+        sync_str_set(&code, "session.unavailable");
+        return sync_connect_refuse(cn, &code, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (rc == SYNC_ERROR
+        || (rc == SYNC_OK && sync_connect_keep_session(cn) != SYNC_OK)
+        || (rc == SYNC_OK
+            && sync_registry_set_user(cn->settings->main->zone, cn->record,
+                                      &cn->user)
+               != SYNC_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!sync_connect_claims_right(cn)) {
+        return sync_connect_forbid(cn);
+    }
+
+    return sync_connect_go_on(cn);
 }
 
 
@@ -753,57 +882,9 @@ sync_connect_decided(sync_connect_t *cn, ngx_uint_t granted)
 static ngx_int_t
 sync_connect_refuse(sync_connect_t *cn, sync_str_t *code, ngx_uint_t status)
 {
-    ngx_int_t             rc;
-    ngx_buf_t            *b;
-    ngx_chain_t           out;
-    sync_writer_t         w;
-    ngx_http_request_t   *r;
-    sync_reply_error_t    e;
-
-    r = cn->request;
-
     sync_zone_count(cn->settings->main->zone, SYNC_COUNT_REFUSED, 1);
 
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    e.code = *code;
-    e.params.len = 0;
-    e.status = status;
-
-    do {
-        sync_reply_text(&w);
-        sync_reply_write_error(&w, &e);
-
-    } while (sync_reply_again(&w));
-
-    b = ngx_create_temp_buf(r->pool, w.len);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->last = ngx_cpymem(b->last, w.start, w.len);
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = w.len;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return sync_refusal_send(cn->request, code, status);
 }
 
 
@@ -837,8 +918,8 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         /* its first frame may be what it is known by */
 
         if (sync_session_on(cn->settings)) {
-            return sync_greeting_begin(c, sync_connect_greeted) == SYNC_OK
-                   ? SYNC_OK : sync_connect_forget(c);
+            return sync_greeting_begin(c, &cn->rooms, sync_connect_greeted)
+                   == SYNC_OK ? SYNC_OK : sync_connect_forget(c);
         }
 
         /* without sessions the greeting would be the same */
@@ -864,6 +945,7 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
 
     if (!cn->sse) {
         sync_session_rejoin(c);
+        sync_grant_join(c, &cn->rooms);
         sync_connect_greet(c, NULL);
 
         return SYNC_OK;
@@ -874,6 +956,7 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         return SYNC_ERROR;
     }
 
+    sync_grant_join(c, &cn->rooms);
     sync_connect_greet(c, cn);
 
     return SYNC_OK;
@@ -915,7 +998,7 @@ sync_connect_forget(sync_client_t *c)
 /* A client that was asked for its token: it has it, or has none. */
 
 static void
-sync_connect_greeted(sync_client_t *c, sync_str_t *token)
+sync_connect_greeted(sync_client_t *c, sync_str_t *token, sync_str_t *rooms)
 {
     if (sync_connect_enter(c) != SYNC_OK
         || (token->len && sync_session_attach(c, token) != SYNC_OK))
@@ -929,6 +1012,7 @@ sync_connect_greeted(sync_client_t *c, sync_str_t *token)
     sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
 
     sync_session_rejoin(c);
+    sync_grant_join(c, rooms);
     sync_connect_greet(c, NULL);
 }
 
@@ -1065,7 +1149,7 @@ sync_connect_closed(sync_client_t *c)
         return;
     }
 
-    sync_connect_tell(c);
+    sync_disconnect_tell(c);
 
     sync_join_client_closed(c);
     sync_call_client_closed(c);
@@ -1074,84 +1158,4 @@ sync_connect_closed(sync_client_t *c)
     sync_registry_remove(z, c->record);
     c->record = NULL;
     c->token = NULL;
-}
-
-
-/* The disconnect hook: {"clientId","userId","token","rooms","timestamp"}. */
-
-static void
-sync_connect_tell(sync_client_t *c)
-{
-    ngx_uint_t        i, n;
-    ngx_time_t       *tp;
-    sync_str_t       *rooms, json, user, token;
-    sync_writer_t     w;
-    sync_settings_t  *s;
-    u_char            id[SYNC_ID_TEXT];
-
-    s = sync_settings(c);
-
-    if (s->hooks[SYNC_HOOK_DISCONNECT].uri.len == 0) {
-        return;
-    }
-
-    n = sync_registry_rooms(c->record);
-
-    rooms = ngx_alloc((n + 1) * sizeof(sync_str_t), ngx_cycle->log);
-    if (rooms == NULL) {
-        return;
-    }
-
-    (void) sync_fanout_rooms(c, rooms, n);
-
-    tp = ngx_timeofday();
-
-    sync_registry_print_id(id, c->record->id);
-    sync_registry_user(c->record, &user);
-    sync_session_token(c, &token);
-
-    do {
-        sync_reply_text(&w);
-
-        sync_write_literal(&w, "{\"clientId\":\"");
-        sync_write(&w, id, SYNC_ID_TEXT);
-        sync_write_literal(&w, "\",\"userId\":");
-
-        if (user.len) {
-            sync_json_write_str(&w, &user);
-
-        } else {
-            sync_write_literal(&w, "null");
-        }
-
-        sync_write_literal(&w, ",\"token\":");
-
-        if (token.len) {
-            sync_json_write_str(&w, &token);
-
-        } else {
-            sync_write_literal(&w, "null");
-        }
-
-        sync_write_literal(&w, ",\"rooms\":[");
-
-        for (i = 0; i < n; i++) {
-            if (i) {
-                sync_write_byte(&w, ',');
-            }
-
-            sync_json_write_str(&w, &rooms[i]);
-        }
-
-        sync_write_literal(&w, "],\"timestamp\":");
-        sync_write_int(&w, (int64_t) tp->sec * 1000 + tp->msec);
-        sync_write_byte(&w, '}');
-
-    } while (sync_reply_again(&w));
-
-    ngx_free(rooms);
-
-    sync_reply_str(&json, &w);
-
-    sync_notify_add(s, SYNC_HOOK_DISCONNECT, &json);
 }

@@ -35,6 +35,8 @@ typedef struct {
     ngx_uint_t               n;
     unsigned                 reading:1;
     u_char                   token[SYNC_TOKEN_MAX];
+    sync_str_t               rooms;
+    u_char                   data[1];   /* of rooms */
 } sync_greeting_t;
 
 
@@ -49,13 +51,23 @@ static void sync_greeting_free(sync_greeting_t *g);
 
 
 ngx_int_t
-sync_greeting_begin(sync_client_t *c, sync_greeting_pt greet)
+sync_greeting_begin(sync_client_t *c, sync_str_t *rooms,
+    sync_greeting_pt greet)
 {
     sync_greeting_t  *g;
 
-    g = ngx_calloc(sizeof(sync_greeting_t), ngx_cycle->log);
+    g = ngx_alloc(offsetof(sync_greeting_t, data) + rooms->len,
+                  ngx_cycle->log);
     if (g == NULL) {
         return SYNC_ERROR;
+    }
+
+    ngx_memzero(g, offsetof(sync_greeting_t, data));
+
+    if (rooms->len) {
+        g->rooms.data = g->data;
+        g->rooms.len = rooms->len;
+        ngx_memcpy(g->data, rooms->data, rooms->len);
     }
 
     g->client = c;
@@ -260,7 +272,7 @@ sync_greeting_end(sync_greeting_t *g, sync_str_t *token)
     c->unknown = 0;
     c->session = NULL;
 
-    g->greet(c, token);
+    g->greet(c, token, &g->rooms);
 
     for (frame = g->frames; frame && !c->closing; frame = frame->next) {
         sync_request_message(c, frame->data, frame->len);

@@ -31,11 +31,13 @@
 
 
 /* The client is who it is, and takes part from now on.  It may be closed. */
-typedef void (*sync_greeting_pt)(sync_client_t *c, sync_str_t *token);
+typedef void (*sync_greeting_pt)(sync_client_t *c, sync_str_t *token,
+    sync_str_t *rooms);
 
 
-/* Returns SYNC_OK or SYNC_ERROR (memory). */
-ngx_int_t sync_greeting_begin(sync_client_t *c, sync_greeting_pt greet);
+/* Keeps rooms, a text, for greet().  Returns SYNC_OK or SYNC_ERROR (memory). */
+ngx_int_t sync_greeting_begin(sync_client_t *c, sync_str_t *rooms,
+    sync_greeting_pt greet);
 
 /* For a client that is c->unknown. */
 void sync_greeting_message(sync_client_t *c, u_char *p, size_t len);

@@ -38,7 +38,7 @@ typedef struct {
 
 
 static ngx_uint_t sync_session_is_due(sync_settings_t *s,
-    sync_session_copy_t *copy);
+    sync_session_kind_e kind, sync_session_copy_t *copy);
 static ngx_int_t sync_session_space(sync_session_copy_t *copy);
 static sync_session_block_t *sync_session_block(size_t size);
 static void sync_session_release(ngx_event_t *ev);
@@ -48,12 +48,18 @@ static ngx_int_t sync_session_user(sync_json_t *id, u_char *buf,
 
 /* what the zone does not know there is not, if it is the place of it all */
 
-#define sync_session_absent(s, rc)                                            \
-    (((rc) == SYNC_BUSY && (s)->session->kind == SYNC_SESSION_MEMORY)         \
+#define sync_session_absent(kind, rc)                                         \
+    (((rc) == SYNC_BUSY && (kind) == SYNC_SESSION_MEMORY)                     \
      ? SYNC_DECLINED : (rc))
 
-#define sync_session_trusted(s)                                               \
-    (sync_session_remote(s) == NULL || sync_session_remote(s)->trusted())
+#define sync_session_trusted(kind)                                            \
+    (sync_session_remotes[kind] == NULL                                       \
+     || sync_session_remotes[kind]->trusted())
+
+/* ms by which a use puts off the end of a session in the zone */
+
+#define sync_session_slide(s, kind)                                           \
+    ((kind) == SYNC_SESSION_REDIS ? 0 : (ngx_msec_t) (s)->session->ttl * 1000)
 
 #define sync_session_free(b)                                                  \
     ((u_char *) (b) + sizeof(sync_session_block_t) + (b)->used)
@@ -81,6 +87,7 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
     sync_zone_t          *z;
     sync_settings_t      *s;
     sync_session_copy_t   copy;
+    sync_session_kind_e   kind;
 
     s = sync_settings(c);
 
@@ -88,7 +95,10 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
         return SYNC_DECLINED;
     }
 
-    if (!sync_session_trusted(s)) {
+    sync_session_token(c, &token);
+    kind = sync_session_kind(s, &token);
+
+    if (!sync_session_trusted(kind)) {
         return SYNC_BUSY;
     }
 
@@ -102,8 +112,8 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
             return SYNC_BUSY;
         }
 
-        rc = sync_session_store_read(z, c->token, sync_session_slide(s),
-                                     &copy);
+        rc = sync_session_store_read(z, c->token,
+                                     sync_session_slide(s, kind), &copy);
 
     } while (rc == SYNC_AGAIN);
 
@@ -113,20 +123,20 @@ sync_session_get(sync_client_t *c, sync_str_t *json)
         json->data = copy.buf;
         json->len = copy.len;
 
-        if (sync_session_is_due(s, &copy)) {
-            sync_session_token(c, &token);
-            sync_session_remote(s)->used(s, &token);
+        if (sync_session_is_due(s, kind, &copy)) {
+            sync_session_remotes[kind]->used(s, &token);
         }
     }
 
-    return sync_session_absent(s, rc);
+    return sync_session_absent(kind, rc);
 }
 
 
 static ngx_uint_t
-sync_session_is_due(sync_settings_t *s, sync_session_copy_t *copy)
+sync_session_is_due(sync_settings_t *s, sync_session_kind_e kind,
+    sync_session_copy_t *copy)
 {
-    if (s->session->kind == SYNC_SESSION_REDIS) {
+    if (kind == SYNC_SESSION_REDIS) {
         return ngx_current_msec - copy->slid >= sync_session_slides(s);
     }
 
@@ -191,6 +201,7 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
 {
     ngx_int_t             rc;
     sync_session_copy_t   copy;
+    sync_session_kind_e   kind;
 
     if (token->len == 0 || !sync_session_on(s)) {
         return SYNC_DECLINED;
@@ -198,7 +209,9 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
 
     *version = 0;
 
-    if (!sync_session_trusted(s)) {
+    kind = sync_session_kind(s, token);
+
+    if (!sync_session_trusted(kind)) {
         return SYNC_BUSY;
     }
 
@@ -211,15 +224,16 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
             return SYNC_BUSY;
         }
 
-        rc = sync_session_store_get(s->main->zone, s->session->realm, token,
-                                    sync_session_slide(s), &copy);
+        rc = sync_session_store_get(s->main->zone,
+                                    sync_session_realm(s, token), token,
+                                    sync_session_slide(s, kind), &copy);
 
     } while (rc == SYNC_AGAIN);
 
     *version = copy.version;
 
     if (rc != SYNC_OK) {
-        return sync_session_absent(s, rc);
+        return sync_session_absent(kind, rc);
     }
 
     (void) sync_session_alloc(copy.len);
@@ -237,8 +251,8 @@ sync_session_of(sync_settings_t *s, sync_str_t *token,
     data->json.len = copy.len;
     data->anew = 0;
 
-    if (sync_session_is_due(s, &copy)) {
-        sync_session_remote(s)->used(s, token);
+    if (sync_session_is_due(s, kind, &copy)) {
+        sync_session_remotes[kind]->used(s, token);
     }
 
     return SYNC_OK;

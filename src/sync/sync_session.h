@@ -29,15 +29,16 @@
 
 #define sync_session_on(s)  ((s)->session->kind != SYNC_SESSION_OFF)
 
-#define sync_session_elsewhere(s)                                             \
-    ((s)->session->kind == SYNC_SESSION_REDIS                                 \
-     || (s)->session->kind == SYNC_SESSION_HOOK)
+/*
+ * Where the session of a token is, and its realm there.  One that is bound to
+ * a connection is in the zone, whatever is configured.
+ */
 
-/* ms by which a use puts off the end of a session in the zone */
+#define sync_session_kind(s, token)                                           \
+    (sync_token_is_bound(token) ? SYNC_SESSION_MEMORY : (s)->session->kind)
 
-#define sync_session_slide(s)                                                 \
-    ((s)->session->kind == SYNC_SESSION_REDIS                                 \
-     ? 0 : (ngx_msec_t) (s)->session->ttl * 1000)
+#define sync_session_realm(s, token)                                          \
+    (sync_token_is_bound(token) ? 0 : (s)->session->realm)
 
 
 /*
@@ -98,7 +99,8 @@ typedef struct {
 
 extern const sync_session_remote_t  *sync_session_remotes[];
 
-#define sync_session_remote(s)  (sync_session_remotes[(s)->session->kind])
+#define sync_session_remote(s, token)                                         \
+    (sync_session_remotes[sync_session_kind(s, token)])
 
 /* How often the end of a session elsewhere is put off, ms. */
 

@@ -13,10 +13,11 @@
 ngx_int_t
 sync_session_attach(sync_client_t *c, sync_str_t *token)
 {
-    ngx_int_t        rc;
-    u_char           id[SYNC_ID_LEN], buf[SYNC_TOKEN_ROOM];
-    sync_str_t       room;
-    sync_session_t  *session;
+    ngx_int_t         rc;
+    u_char            id[SYNC_ID_LEN], buf[SYNC_TOKEN_ROOM];
+    sync_str_t        room;
+    sync_session_t   *session;
+    sync_settings_t  *s;
 
     sync_token_id(id, token);
     sync_token_room(&room, buf, id);
@@ -31,9 +32,10 @@ sync_session_attach(sync_client_t *c, sync_str_t *token)
 
     /* it stays where it is while the client is in the room */
 
+    s = sync_settings(c);
+
     session = sync_session_store_make(sync_client_zone(),
-                                      sync_settings(c)->session->realm,
-                                      token);
+                                      sync_session_realm(s, token), token);
     if (session == NULL) {
         return SYNC_ERROR;
     }
@@ -45,10 +47,9 @@ sync_session_attach(sync_client_t *c, sync_str_t *token)
     /* it may have been forgotten since it was read */
 
     if (session->state == SYNC_SESSION_UNKNOWN
-        && sync_session_elsewhere(sync_settings(c)))
+        && sync_session_remote(s, token))
     {
-        sync_session_remote(sync_settings(c))->wanted(sync_settings(c),
-                                                      token);
+        sync_session_remote(s, token)->wanted(s, token);
     }
 
     return SYNC_OK;
@@ -79,6 +80,13 @@ sync_session_arrived(sync_client_t *c)
             c->token = sync_session_store_find_locked(z,
                                          sync_settings(c)->session->realm,
                                          id);
+
+            /* or it is bound to the connection */
+
+            if (c->token == NULL) {
+                c->token = sync_session_store_find_locked(z, 0, id);
+            }
+
             sync_zone_unlock(z);
             break;
         }
@@ -97,22 +105,33 @@ sync_session_arrived(sync_client_t *c)
 void
 sync_session_rejoin(sync_client_t *c)
 {
+    sync_str_t   json;
+    sync_json_t  session, codes;
+
+    if (sync_session_get(c, &json) == SYNC_OK
+        && sync_json_parse(&session, &json, NULL) == SYNC_OK
+        && sync_json_get(&codes, &session, "roomCodes") == SYNC_OK)
+    {
+        sync_session_join(c, &codes);
+    }
+}
+
+
+void
+sync_session_join(sync_client_t *c, sync_json_t *rooms)
+{
     ngx_uint_t         n;
-    sync_str_t         json, room;
-    sync_json_t        session, codes, v;
+    sync_str_t         room;
+    sync_json_t        v;
     sync_json_iter_t   it;
     u_char             name[SYNC_NAME_MAX];
 
-    if (sync_session_get(c, &json) != SYNC_OK
-        || sync_json_parse(&session, &json, NULL) != SYNC_OK
-        || sync_json_get(&codes, &session, "roomCodes") != SYNC_OK
-        || codes.type != SYNC_JSON_ARRAY)
-    {
+    if (rooms->type != SYNC_JSON_ARRAY) {
         return;
     }
 
     n = 0;
-    sync_json_iter_init(&it, &codes);
+    sync_json_iter_init(&it, rooms);
 
     while (n < sync_settings(c)->max_rooms
            && sync_json_next(&it, NULL, &v) == SYNC_OK)

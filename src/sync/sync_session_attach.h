@@ -23,5 +23,8 @@ ngx_int_t sync_session_arrived(sync_client_t *c);
 /* Joins the rooms that the session names: roomCodes. */
 void sync_session_rejoin(sync_client_t *c);
 
+/* Joins rooms that are named by an array, up to sync_max_rooms of them. */
+void sync_session_join(sync_client_t *c, sync_json_t *rooms);
+
 
 #endif /* _SYNC_SESSION_ATTACH_H_INCLUDED_ */

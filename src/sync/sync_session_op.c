@@ -26,7 +26,7 @@ sync_session_read(sync_session_op_t *op)
 
     rc = sync_session_of(op->settings, &op->token, &data, &version);
 
-    switch (op->settings->session->kind) {
+    switch (sync_session_kind(op->settings, &op->token)) {
 
     case SYNC_SESSION_REDIS:
         return (rc == SYNC_BUSY) ? sync_session_call_read(op) : rc;
@@ -50,7 +50,7 @@ sync_session_edit(sync_session_op_t *op)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
-    if (op->settings->session->kind == SYNC_SESSION_REDIS) {
+    if (sync_session_kind(op->settings, &op->token) == SYNC_SESSION_REDIS) {
         return sync_session_call_edit(op);
     }
 
@@ -104,7 +104,8 @@ sync_session_set_zone(sync_session_op_t *op, sync_session_data_t *data,
     s = op->settings;
     ttl = op->ttl ? op->ttl : (ngx_msec_t) s->session->ttl * 1000;
 
-    rc = sync_session_store_set(s->main->zone, s->session->realm, &op->token,
+    rc = sync_session_store_set(s->main->zone,
+                                sync_session_realm(s, &op->token), &op->token,
                                 data, ttl, version, 0, &change);
 
     if (rc == SYNC_OK) {
@@ -125,7 +126,7 @@ sync_session_set_zone(sync_session_op_t *op, sync_session_data_t *data,
 ngx_int_t
 sync_session_save(sync_session_op_t *op)
 {
-    switch (op->settings->session->kind) {
+    switch (sync_session_kind(op->settings, &op->token)) {
 
     case SYNC_SESSION_REDIS:
         return sync_session_call_save(op);
@@ -143,7 +144,7 @@ sync_session_save(sync_session_op_t *op)
 ngx_int_t
 sync_session_delete(sync_session_op_t *op)
 {
-    switch (op->settings->session->kind) {
+    switch (sync_session_kind(op->settings, &op->token)) {
 
     case SYNC_SESSION_REDIS:
         return sync_session_call_delete(op);

@@ -11,6 +11,7 @@
 #include <sync_eio_client.h>
 #include <sync_fanout.h>
 #include <sync_former.h>
+#include <sync_grant.h>
 #include <sync_notify.h>
 #include <sync_random.h>
 #include <sync_reply.h>
@@ -39,6 +40,7 @@ typedef struct {
     sync_session_op_t  op;
     ngx_uint_t         reading;
     sync_str_t         auth;            /* JSON, or empty */
+    sync_str_t         rooms;           /* the same, of the connect hook */
     sync_str_t         user;
     u_char             id[SYNC_ID_LEN];
     u_char             token[SYNC_TOKEN_MAX];
@@ -61,8 +63,10 @@ static void sync_socketio_write_namespace(sync_writer_t *w,
     sync_client_t *c);
 static void sync_socketio_answered(sync_call_t *call,
     sync_call_result_e result);
+static void sync_socketio_grant(sync_entrance_t *en, sync_grant_t *g);
+static void sync_socketio_saved(sync_session_op_t *op, ngx_int_t rc);
 static void sync_socketio_admit(sync_entrance_t *en);
-static ngx_int_t sync_socketio_enter(sync_client_t *c, sync_str_t *token);
+static ngx_int_t sync_socketio_enter(sync_entrance_t *en);
 static void sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code,
     ngx_uint_t status);
 static void sync_socketio_leave(sync_entrance_t *en);
@@ -410,6 +414,7 @@ sync_socketio_answered(sync_call_t *call, sync_call_result_e result)
 {
     ngx_uint_t        stop, status;
     sync_str_t        code;
+    sync_grant_t      g;
     sync_entrance_t  *en;
 
     en = call->opaque;
@@ -417,19 +422,99 @@ sync_socketio_answered(sync_call_t *call, sync_call_result_e result)
     sync_str_set(&code, "auth.forbidden");
     status = 403;
 
-    if (result == SYNC_CALL_ANSWERED) {
-        stop = sync_call_stop(call, &code, &status);
-
-    } else {
-        stop = !call->settings->hooks[call->event].allow;
-
-        sync_str_set(&code, "hook.unavailable");
-        status = 503;
-    }
-
-    if (stop) {
+    if (result == SYNC_CALL_ANSWERED
+        && sync_call_stop(call, &code, &status))
+    {
         sync_socketio_refuse(en, &code, status);
         return;
+    }
+
+    if (result == SYNC_CALL_ANSWERED
+        && sync_grant_parse(&g, call) == SYNC_OK)
+    {
+        sync_socketio_grant(en, &g);
+        return;
+    }
+
+    stop = !call->settings->hooks[call->event].allow;
+
+    if (stop) {
+        sync_str_set(&code, "hook.unavailable");
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    sync_socketio_admit(en);
+}
+
+
+/* The app gives it a session, and rooms. */
+
+static void
+sync_socketio_grant(sync_entrance_t *en, sync_grant_t *g)
+{
+    ngx_int_t    rc;
+    sync_str_t  *rooms;
+
+    rooms = &g->rooms.raw;
+
+    if (rooms->len) {
+        en->rooms.data = ngx_alloc(rooms->len, ngx_cycle->log);
+
+        if (en->rooms.data == NULL) {
+            sync_socketio_saved(&en->op, SYNC_ERROR);
+            return;
+        }
+
+        en->rooms.len = rooms->len;
+        ngx_memcpy(en->rooms.data, rooms->data, rooms->len);
+    }
+
+    if (!g->session) {
+        sync_socketio_admit(en);
+        return;
+    }
+
+    en->op.settings = sync_settings(en->client);
+    en->op.done = sync_socketio_saved;
+    en->op.opaque = en;
+
+    rc = sync_grant_save(g, &en->op, en->token);
+
+    if (rc == SYNC_AGAIN) {
+        en->reading = 1;
+        return;
+    }
+
+    sync_socketio_saved(&en->op, rc);
+}
+
+
+static void
+sync_socketio_saved(sync_session_op_t *op, ngx_int_t rc)
+{
+    uint64_t              version;
+    sync_str_t            code;
+    sync_entrance_t      *en;
+    sync_session_data_t   data;
+
+    en = op->opaque;
+    en->reading = 0;
+
+    if (rc != SYNC_OK) {
+        sync_str_set(&code, "session.unavailable");
+        sync_socketio_refuse(en, &code, 503);
+        return;
+    }
+
+    en->user.len = 0;
+
+    if (sync_session_of(op->settings, &op->token, &data, &version)
+        == SYNC_OK)
+    {
+        en->user.data = en->name;
+        en->user.len = data.user.len;
+        ngx_memcpy(en->name, data.user.data, data.user.len);
     }
 
     sync_socketio_admit(en);
@@ -464,7 +549,7 @@ sync_socketio_admit(sync_entrance_t *en)
 
     c->record = rec;
 
-    if (sync_socketio_enter(c, &en->op.token) != SYNC_OK) {
+    if (sync_socketio_enter(en) != SYNC_OK) {
         sync_socketio_leave(en);
         sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
         return;
@@ -504,8 +589,14 @@ sync_socketio_admit(sync_entrance_t *en)
 /* It is in its rooms before anything it says is heard. */
 
 static ngx_int_t
-sync_socketio_enter(sync_client_t *c, sync_str_t *token)
+sync_socketio_enter(sync_entrance_t *en)
 {
+    sync_str_t     *token;
+    sync_client_t  *c;
+
+    c = en->client;
+    token = &en->op.token;
+
     if (sync_fanout_enter(c) != SYNC_OK) {
         sync_registry_remove(sync_client_zone(), c->record);
         c->record = NULL;
@@ -521,6 +612,8 @@ sync_socketio_enter(sync_client_t *c, sync_str_t *token)
 
         sync_session_rejoin(c);
     }
+
+    sync_grant_join(c, &en->rooms);
 
     return SYNC_OK;
 }
@@ -575,6 +668,10 @@ sync_socketio_leave(sync_entrance_t *en)
     }
 
     en->client->unknown = 0;
+
+    if (en->rooms.data) {
+        ngx_free(en->rooms.data);
+    }
 
     ngx_queue_remove(&en->queue);
     ngx_free(en);
