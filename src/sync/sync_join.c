@@ -22,7 +22,7 @@
 /* What a client asked for and has no answer to yet: one allocation. */
 
 typedef struct {
-    ngx_queue_t      queue;
+    sync_turn_t      turn;
     sync_client_t   *client;
     sync_call_t     *call;              /* the hook that is being asked */
     sync_cluster_wait_t  *wait;         /* the room's log is being read */
@@ -50,7 +50,9 @@ static void sync_join_reply(sync_join_t *j);
 static ngx_int_t sync_join_wait(sync_client_t *c, sync_str_t *room,
     sync_str_t *index, sync_str_t *pos, ngx_uint_t leave);
 static void sync_join_next(sync_client_t *c);
-static ngx_int_t sync_join_begin(sync_join_t *j);
+static ngx_int_t sync_join_queue(sync_turn_t *t);
+static ngx_int_t sync_join_begin(sync_turn_t *t);
+static void sync_join_cancel(sync_turn_t *t);
 static ngx_int_t sync_join_ask(sync_join_t *j);
 static void sync_join_answered(sync_call_t *call,
     sync_call_result_e result);
@@ -61,13 +63,11 @@ static void sync_join_written(sync_session_op_t *op, ngx_int_t rc);
 static void sync_join_finish(sync_join_t *j, ngx_int_t rc);
 static void sync_join_undo(sync_join_t *j);
 static void sync_join_linked(void *data);
-static void sync_join_done(sync_join_t *j);
+static void sync_join_done(sync_turn_t *t);
 static void sync_join_blocked(sync_client_t *c, sync_str_t *index,
     ngx_uint_t leave, ngx_uint_t status);
 static ngx_int_t sync_join_session(sync_client_t *c, const char *event,
     sync_str_t *index, ngx_uint_t open);
-static ngx_uint_t sync_join_asks(sync_client_t *c, sync_str_t *room,
-    ngx_uint_t leave);
 static ngx_uint_t sync_join_waits(sync_client_t *c, sync_str_t *room,
     ngx_uint_t leave);
 
@@ -292,7 +292,7 @@ sync_join_waits(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
 
 /* Whether the app is to be asked first. */
 
-static ngx_uint_t
+ngx_uint_t
 sync_join_asks(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
 {
     sync_settings_t  *s;
@@ -313,26 +313,8 @@ static ngx_int_t
 sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
     sync_str_t *pos, ngx_uint_t leave)
 {
-    ngx_uint_t    n;
-    ngx_queue_t  *q, *waiting;
+    ngx_int_t     rc;
     sync_join_t  *j;
-
-    waiting = sync_call_waiting(c);
-
-    if (waiting == NULL) {
-        return SYNC_ERROR;
-    }
-
-    n = 0;
-
-    for (q = ngx_queue_head(waiting);
-         q != ngx_queue_sentinel(waiting);
-         q = ngx_queue_next(q))
-    {
-        if (++n == SYNC_JOIN_WAITING) {
-            return SYNC_BUSY;
-        }
-    }
 
     j = ngx_alloc(sizeof(sync_join_t) + room->len, ngx_cycle->log);
     if (j == NULL) {
@@ -356,13 +338,82 @@ sync_join_wait(sync_client_t *c, sync_str_t *room, sync_str_t *index,
     j->room.len = room->len;
     ngx_memcpy(j->room.data, room->data, room->len);
 
-    ngx_queue_insert_tail(waiting, &j->queue);
+    j->turn.client = c;
+    j->turn.begin = sync_join_begin;
+    j->turn.cancel = sync_join_cancel;
+
+    rc = sync_join_queue(&j->turn);
+
+    if (rc != SYNC_OK) {
+        ngx_free(j);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+sync_join_turn(sync_turn_t *t, ngx_uint_t waits)
+{
+    ngx_queue_t  *waiting;
+
+    if (!waits) {
+        waiting = t->client->opaque ? sync_call_waiting(t->client) : NULL;
+
+        if (waiting == NULL || ngx_queue_empty(waiting)) {
+            (void) t->begin(t);
+            ngx_free(t);
+
+            return SYNC_OK;
+        }
+    }
+
+    return sync_join_queue(t);
+}
+
+
+static ngx_int_t
+sync_join_queue(sync_turn_t *t)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q, *waiting;
+
+    waiting = sync_call_waiting(t->client);
+
+    if (waiting == NULL) {
+        return SYNC_ERROR;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(waiting);
+         q != ngx_queue_sentinel(waiting);
+         q = ngx_queue_next(q))
+    {
+        if (++n == SYNC_JOIN_WAITING) {
+            return SYNC_BUSY;
+        }
+    }
+
+    ngx_queue_insert_tail(waiting, &t->queue);
 
     if (n == 0) {
-        sync_join_next(c);
+        sync_join_next(t->client);
     }
 
     return SYNC_OK;
+}
+
+
+void
+sync_join_over(sync_turn_t *t)
+{
+    sync_client_t  *c;
+
+    c = t->client;
+
+    sync_join_done(t);
+    sync_join_next(c);
 }
 
 
@@ -372,7 +423,7 @@ static void
 sync_join_next(sync_client_t *c)
 {
     ngx_queue_t  *waiting;
-    sync_join_t  *j;
+    sync_turn_t  *t;
 
     while (!c->closing) {
         waiting = sync_call_waiting(c);
@@ -381,27 +432,29 @@ sync_join_next(sync_client_t *c)
             return;
         }
 
-        j = ngx_queue_data(ngx_queue_head(waiting), sync_join_t, queue);
+        t = ngx_queue_data(ngx_queue_head(waiting), sync_turn_t, queue);
 
-        if (sync_join_begin(j) == SYNC_AGAIN) {
+        if (t->begin(t) == SYNC_AGAIN) {
             return;
         }
 
         /* a client that was closed has forgotten it already */
 
         if (!c->closing) {
-            sync_join_done(j);
+            sync_join_done(t);
         }
     }
 }
 
 
 static ngx_int_t
-sync_join_begin(sync_join_t *j)
+sync_join_begin(sync_turn_t *t)
 {
     ngx_int_t       rc;
+    sync_join_t    *j;
     sync_client_t  *c;
 
+    j = (sync_join_t *) t;
     c = j->client;
 
     if (!sync_join_asks(c, &j->room, j->leave)
@@ -514,8 +567,7 @@ sync_join_answered(sync_call_t *call, sync_call_result_e result)
         return;
     }
 
-    sync_join_done(j);
-    sync_join_next(c);
+    sync_join_over(&j->turn);
 }
 
 
@@ -640,8 +692,7 @@ sync_join_written(sync_session_op_t *op, ngx_int_t rc)
         return;
     }
 
-    sync_join_done(j);
-    sync_join_next(c);
+    sync_join_over(&j->turn);
 }
 
 
@@ -747,16 +798,15 @@ sync_join_linked(void *data)
         return;
     }
 
-    sync_join_done(j);
-    sync_join_next(c);
+    sync_join_over(&j->turn);
 }
 
 
 static void
-sync_join_done(sync_join_t *j)
+sync_join_done(sync_turn_t *t)
 {
-    ngx_queue_remove(&j->queue);
-    ngx_free(j);
+    ngx_queue_remove(&t->queue);
+    ngx_free(t);
 }
 
 
@@ -774,7 +824,7 @@ void
 sync_join_client_closed(sync_client_t *c)
 {
     ngx_queue_t  *waiting;
-    sync_join_t  *j;
+    sync_turn_t  *t;
 
     if (c->opaque == NULL) {
         return;
@@ -783,20 +833,31 @@ sync_join_client_closed(sync_client_t *c)
     waiting = sync_call_waiting(c);
 
     while (!ngx_queue_empty(waiting)) {
-        j = ngx_queue_data(ngx_queue_head(waiting), sync_join_t, queue);
+        t = ngx_queue_data(ngx_queue_head(waiting), sync_turn_t, queue);
 
-        if (j->call) {
-            sync_call_cancel(j->call);
-        }
+        t->cancel(t);
 
-        if (j->wait) {
-            sync_cluster_wait_cancel(j->wait);
-        }
+        sync_join_done(t);
+    }
+}
 
-        if (j->writing) {
-            sync_session_cancel(&j->op);
-        }
 
-        sync_join_done(j);
+static void
+sync_join_cancel(sync_turn_t *t)
+{
+    sync_join_t  *j;
+
+    j = (sync_join_t *) t;
+
+    if (j->call) {
+        sync_call_cancel(j->call);
+    }
+
+    if (j->wait) {
+        sync_cluster_wait_cancel(j->wait);
+    }
+
+    if (j->writing) {
+        sync_session_cancel(&j->op);
     }
 }

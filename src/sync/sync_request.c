@@ -16,6 +16,7 @@
 #include <sync_location.h>
 #include <sync_logout.h>
 #include <sync_session.h>
+#include <sync_subscribe.h>
 
 
 #define SYNC_REQUEST_PATH_MAX  512      /* bytes in a route's name */
@@ -63,6 +64,8 @@ static sync_request_event_t  sync_request_events[] = {
     { sync_string("joinRoom"), sync_join_room },
     { sync_string("leaveRoom"), sync_join_leave },
     { sync_string("getJoinedRooms"), sync_join_list },
+    { sync_string("subscribe"), sync_subscribe_begin },
+    { sync_string("unsubscribe"), sync_subscribe_end },
     { sync_string("apiRequest"), sync_request_api },
     { sync_string("syncCancel"), sync_cancel_sync },
     { sync_string("apiCancel"), sync_cancel_api },
