@@ -45,7 +45,7 @@ my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=open", "join=public", "join=user", '
 	. '"join=hook", "join=deny", "queue=close", "queue=drop", or '
 	. '"stream=accumulate"';
-my $events = '"server", "api", "connect", "join", "leave", "client", '
+my $events = '"server", "api", "connect", "join", "leave", "client", "fanout", '
 	. '"disconnect", "connected", "joined", "left", "location", '
 	. 'or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
@@ -203,7 +203,7 @@ my @later = (
 
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ fanout delivered presence /
+		qw/ delivered presence /
 );
 
 my @twice = (

@@ -82,6 +82,7 @@ http {
             location /asked/in/ws {
                 sync websocket;
                 sync_hook location /_hook/location;
+                sync_hook fanout   /_hook/fanout;
             }
         }
 
@@ -197,7 +198,7 @@ my %told = $pages{'docs/hooks.md'}
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
 is(join(' ', sort keys %told),
-	'cancel client connect disconnect join joined location server',
+	'cancel client connect disconnect fanout join joined location server',
 	'hooks that are told');
 
 # dialogues
@@ -351,6 +352,10 @@ sub asked {
 	$t->http('POST', '/asked/in/session/save', json => { token => 't1',
 		session => { id => 'u1' } });
 	my $in = $t->ws('/asked/in/ws?t=t1', headers => \@headers);
+	$in->send_json([ 'joinRoom', { group => 'chat', responseIndex => 1 } ]);
+	$in->send_json([ 'sync', { name => 'a/b/v1', data => { card => 'c1' },
+		cb => 'x', receiver => 'chat', responseIndex => 2 } ]);
+	$in->recv_event('sync-2');
 	$in->send_json([ 'updateLocation', { pathName => '/board/7' } ]);
 
 	$es->disconnect;
@@ -359,7 +364,7 @@ sub asked {
 	$ws->shut;
 
 	return map { $_->{json}{event} => $_->{json} }
-		grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(9)};
+		reverse grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(11)};
 }
 
 # These return what was not as the text says.

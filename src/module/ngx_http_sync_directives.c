@@ -159,7 +159,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "joined", SYNC_HOOK_JOINED, 0 },
     { "left", SYNC_HOOK_LEFT, 0 },
     { "api", SYNC_HOOK_API, 0 },
-    { "fanout", -1, 0 },
+    { "fanout", SYNC_HOOK_FANOUT, 1 },
     { "delivered", -1, 0 },
     { "location", SYNC_HOOK_LOCATION, 0 },
     { "presence", -1, 0 },
@@ -719,7 +719,7 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_sync_main_conf_t  *smcf;
 
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
-                                  "\"leave\", \"client\", "
+                                  "\"leave\", \"client\", \"fanout\", "
                                   "\"disconnect\", \"connected\", "
                                   "\"joined\", \"left\", "
                                   "\"location\", or \"cancel\"";

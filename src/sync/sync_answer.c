@@ -12,6 +12,7 @@
 #include <sync_session.h>
 #include <sync_fanout.h>
 #include <sync_publish.h>
+#include <sync_veto.h>
 
 
 static void sync_answer_late(sync_request_t *rq);
@@ -23,6 +24,8 @@ static void sync_answer_rejected(sync_request_t *rq, sync_call_t *call);
 static ngx_uint_t sync_answer_params_valid(sync_json_t *params);
 static void sync_answer_returned(sync_request_t *rq, sync_json_t *value);
 static void sync_answer_publish(sync_request_t *rq, sync_str_t *output);
+static void sync_answer_vetoed(sync_request_t *rq, ngx_uint_t goes);
+static void sync_answer_go(sync_request_t *rq, sync_str_t *output);
 static void sync_answer_said(sync_request_t *rq, ngx_int_t rc,
     sync_str_t *output);
 static void sync_answer_published(ngx_int_t rc, sync_said_t *said,
@@ -74,7 +77,7 @@ sync_answer_late(sync_request_t *rq)
 {
     sync_answer_give(rq, rq->stream->result);
 
-    if (rq->publish == NULL) {
+    if (rq->publish == NULL && rq->veto == NULL) {
         sync_call_release(rq->call);
     }
 }
@@ -361,10 +364,49 @@ sync_answer_returned(sync_request_t *rq, sync_json_t *value)
 }
 
 
+static void
+sync_answer_publish(sync_request_t *rq, sync_str_t *output)
+{
+    ngx_int_t  rc;
+
+    if (!sync_veto_wanted(rq)) {
+        sync_answer_go(rq, output);
+        return;
+    }
+
+    rc = sync_answer_own(rq, output);
+
+    if (rc == SYNC_OK) {
+        rc = sync_veto_ask(rq, sync_answer_vetoed);
+    }
+
+    if (rc == SYNC_OK) {
+        sync_call_wait(rq->call);
+        return;
+    }
+
+    sync_asker_fault(rq, rc == SYNC_BUSY ? SYNC_FAULT_BUSY
+                                         : SYNC_FAULT_FAILED);
+}
+
+
+static void
+sync_answer_vetoed(sync_request_t *rq, ngx_uint_t goes)
+{
+    if (goes) {
+        sync_answer_go(rq, &rq->output);
+    }
+
+    if (rq->publish == NULL) {
+        sync_call_release(rq->call);
+    }
+}
+
+
 /* The message goes out, and the caller is told how it went. */
 
 static void
-sync_answer_publish(sync_request_t *rq, sync_str_t *output)
+sync_answer_go(sync_request_t *rq, sync_str_t *output)
 {
     ngx_int_t  rc;
 

@@ -12,6 +12,7 @@
 #include <sync_cancel.h>
 #include <sync_chunk.h>
 #include <sync_stream.h>
+#include <sync_veto.h>
 
 
 static ngx_int_t sync_ask_copy(sync_request_t *rq, sync_call_t *call);
@@ -43,7 +44,7 @@ sync_ask(sync_request_t *rq, sync_call_t *call)
 
         /* nobody to ask: the message goes out as it is */
 
-        if (!sync_answer_waits(rq)) {
+        if (!sync_answer_waits(rq) && !sync_veto_wanted(rq)) {
             sync_call_cancel(call);
             sync_answer_empty(rq);
             return;
@@ -105,6 +106,7 @@ sync_ask_copy(sync_request_t *rq, sync_call_t *call)
     if (copy == NULL
         || sync_asker_copy(copy, rq, call) != SYNC_OK
         || sync_answer_keep(copy, rq, call->pool) != SYNC_OK
+        || (sync_veto_wanted(rq) && sync_veto_keep(copy, rq) != SYNC_OK)
         || sync_chunk_init(copy) != SYNC_OK)
     {
         sync_call_cancel(call);

@@ -125,6 +125,8 @@ struct sync_request_s {
     sync_str_t                extra;    /* see sync_answer_keep() */
     sync_str_t                output;   /* the app's, while it waits */
     struct sync_publish_s    *publish;  /* the message that does */
+    sync_call_t              *veto;     /* the question whether it may */
+    void                    (*vetoed)(sync_request_t *rq, ngx_uint_t goes);
     u_char                    id[SYNC_ID_LEN];  /* the sender's */
     u_char                    own[SYNC_ID_LEN]; /* of its token, or that */
     unsigned                  all:1;    /* every client is meant */

@@ -421,10 +421,13 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
                                 r->connection->addr_text.len);
         n = sync_call_from_request(r, headers);
 
-    } else {
+    } else if (call->client) {
         len = sync_client_address(call->client, text);
         sync_json_write_escaped(w, text, len);
         n = sync_call_from_caller(call->client->opaque, headers);
+
+    } else {
+        n = 0;
     }
 
     sync_write_literal(w, "\",\"locale\":");
@@ -452,6 +455,8 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     ngx_keyval_t        headers[SYNC_CALL_HEADERS];
     u_char              id[SYNC_CALL_ID_TEXT], text[NGX_SOCKADDR_STRLEN];
 
+    static struct sockaddr  unspec;     /* of who is gone */
+
     z = call->settings->main->zone;
 
     ngx_memzero(&args, sizeof(sync_hook_args_t));
@@ -475,6 +480,10 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
         args.socklen = r->connection->socklen;
         args.addr_text = r->connection->addr_text;
         args.nheaders = sync_call_from_request(r, headers);
+
+    } else if (call->client == NULL) {
+        args.socklen = sizeof(struct sockaddr);
+        args.sockaddr = &unspec;
 
     } else {
         args.socklen = sync_client_sockaddr(call->client, &sa);

@@ -161,7 +161,8 @@ void sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_str_t *user, ngx_http_request_t *r);
 
 /*
- * Sends it.  r is given if there is no client yet.  Returns SYNC_OK;
+ * Sends it.  r is given if there is no client yet; with neither, the app is
+ * told no address and no headers.  Returns SYNC_OK;
  * SYNC_BUSY if too many calls wait; or SYNC_ERROR.  Unless SYNC_OK is
  * returned, the call is gone, and done() will not be called.
  */
