@@ -48,7 +48,7 @@ sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n)
     int         fd;
     ngx_uint_t  i;
 
-    n = ngx_min(n, SYNC_WORKERS_MAX);
+    n = ngx_min(n, z->sh->nslots);
 
     while (sync_wake_nfds < n) {
 
@@ -76,11 +76,15 @@ sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n)
 
     sync_zone_lock(z);
 
-    for (i = z->sh->nworkers; i < sync_wake_nfds; i++) {
+    /* there may be more eventfds, of a larger zone before this one */
+
+    n = ngx_min(sync_wake_nfds, z->sh->nslots);
+
+    for (i = z->sh->nworkers; i < n; i++) {
         z->sh->workers[i].fd = sync_wake_fds[i];
     }
 
-    z->sh->nworkers = sync_wake_nfds;
+    z->sh->nworkers = n;
     z->sh->generation++;
 
     sync_zone_unlock(z);

@@ -399,7 +399,7 @@ sync_room_check_workers(sync_zone_t *z, sync_room_sum_t *sum)
     nclients = 0;
     nmembers = 0;
 
-    for (i = 0; i < SYNC_WORKERS_MAX; i++) {
+    for (i = 0; i < z->sh->nslots; i++) {
         w = &z->sh->workers[i];
 
         sync_room_must(w->dirty.next->prev == &w->dirty,

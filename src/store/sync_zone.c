@@ -29,6 +29,10 @@
 /* buckets of those for each of the third */
 #define SYNC_ZONE_SIDS    4
 
+/* bytes of the zone for each slot, at most; so many slots there are at least */
+#define SYNC_ZONE_SLOT      8192
+#define SYNC_ZONE_SLOTS_MIN 32
+
 /* yields between two looks at whether the holder of the lock is alive */
 #define SYNC_ZONE_YIELDS  64
 
@@ -75,7 +79,7 @@ sync_zone_create(sync_zone_t *z)
     u_char          *p;
     uint32_t         n;
     uint64_t         key[2];
-    ngx_uint_t       i;
+    ngx_uint_t       i, slots;
     sync_zone_sh_t  *sh;
 
     size = z->shpool->pfree << ngx_pagesize_shift;
@@ -84,8 +88,11 @@ sync_zone_create(sync_zone_t *z)
         /* void */
     }
 
+    slots = ngx_max(size / SYNC_ZONE_SLOT, SYNC_ZONE_SLOTS_MIN);
+    slots = ngx_min(slots, SYNC_WORKERS_MAX);
+
     tables = sizeof(sync_zone_sh_t)
-             + SYNC_WORKERS_MAX * sizeof(sync_worker_t)
+             + slots * sizeof(sync_worker_t)
              + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *)
                              + sizeof(sync_former_t *))
              + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
@@ -106,8 +113,9 @@ sync_zone_create(sync_zone_t *z)
     sh = (sync_zone_sh_t *) p;
     sh->version = SYNC_ZONE_VERSION;
     sh->mask = n - 1;
+    sh->nslots = slots;
     sh->workers = (sync_worker_t *) (p + sizeof(sync_zone_sh_t));
-    sh->rooms = (sync_room_t **) (sh->workers + SYNC_WORKERS_MAX);
+    sh->rooms = (sync_room_t **) (sh->workers + slots);
     sh->records = (sync_record_t **) (sh->rooms + n);
     sh->sid_mask = n / SYNC_ZONE_SIDS - 1;
     sh->formers = (sync_former_t **) (sh->records + n);
@@ -117,7 +125,7 @@ sync_zone_create(sync_zone_t *z)
     sh->rates = (sync_rate_t *) (sh->users + n / SYNC_ZONE_SIDS);
     sh->rate_mask = n / SYNC_RATE_SET - 1;
 
-    for (i = 0; i < SYNC_WORKERS_MAX; i++) {
+    for (i = 0; i < slots; i++) {
         sh->workers[i].fd = -1;
         ngx_queue_init(&sh->workers[i].dirty);
     }

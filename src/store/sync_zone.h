@@ -47,7 +47,7 @@
  */
 
 
-#define SYNC_WORKERS_MAX   512          /* slots of a zone */
+#define SYNC_WORKERS_MAX   512          /* slots of a zone, at most */
 #define SYNC_ZONE_MIN      (1024 * 1024)  /* bytes; the least size allowed */
 #define SYNC_ACKS_MAX      256          /* waited for; a power of two */
 #define SYNC_TEXTS_MAX     256          /* under way, see sync_text.h */
@@ -162,7 +162,7 @@ typedef enum {
 
 /* A worker's slot, see sync_worker.h. */
 
-struct sync_worker_s {                  /* in the zone, SYNC_WORKERS_MAX */
+struct sync_worker_s {                  /* in the zone, sh->nslots */
     ngx_pid_t            pid;           /* 0: free */
     uint32_t             incarnation;
     int32_t              fd;            /* eventfd, the same in all, or -1 */
@@ -233,6 +233,7 @@ typedef struct {
 struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             version;       /* of this layout */
     uint32_t             nworkers;      /* slots that have an eventfd */
+    uint32_t             nslots;        /* room for so many */
     uint32_t             generation;    /* of the configuration */
 
     sync_stamp_t         stamp;
@@ -292,7 +293,7 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_heap_t          heap;
 
     uint64_t             counters[SYNC_COUNT_MAX];      /* of slots given up */
-    sync_worker_t       *workers;       /* SYNC_WORKERS_MAX of them */
+    sync_worker_t       *workers;       /* nslots of them */
 };
 
 
