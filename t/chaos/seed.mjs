@@ -1,0 +1,490 @@
+// Copyright (C) sync for nginx
+
+// Runs one seed and checks its history.
+//
+//     node seed.mjs N [--keep DIR] [--faults a,b] [--cluster | --alone] [--plain]
+//
+// Prints what was violated, and exits with 1, or prints one line.  With --keep
+// the history is left as DIR/N.ndjson.  The other options change what the seed
+// stands for: with certain faults only, with two hosts, with one, with none of
+// the faults and a history of all there is.
+
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { check, summary } from './check.mjs';
+import { Client } from './client.mjs';
+import { faults, lead } from './faults.mjs';
+import { Host, sleep, waitFor } from './host.mjs';
+import { makePlan } from './plan.mjs';
+import { Redis } from './redis.mjs';
+import { request } from './wire.mjs';
+
+const PROBES = 3;
+
+class Run {
+	constructor(plan, dir) {
+		this.plan = plan;
+		this.dir = dir;
+		this.history = [];
+		this.began = performance.now();
+		this.numbers = 0;
+		this.messages = 0;
+		this.receivers = new Map();     // of syncs, by mid
+		this.redis = undefined;
+		this.replica = undefined;
+		this.clients = plan.clients.map((spec) => new Client(this, spec));
+	}
+
+	record(e, fields = {}) {
+		const t = Math.round((performance.now() - this.began) * 10) / 10;
+
+		this.history.push({ t, e, ...fields });
+	}
+
+	number() {
+		return ++this.numbers;
+	}
+
+	message() {
+		return `m${++this.messages}`;
+	}
+
+	address(host) {
+		return this.hosts[host].address;
+	}
+
+	recoverable(room) {
+		return !room.startsWith('chat');
+	}
+
+	later(what, ms) {
+		setTimeout(() => this.over || what(), ms);
+	}
+
+	leadTo(redis) {
+		this.redis = redis;
+		lead(`${this.dir}/redis.sock`, redis);
+	}
+
+	async start() {
+		const { plan, dir } = this;
+
+		if (plan.cluster) {
+			const server = new Redis(dir, 0, plan);
+
+			await server.start();
+			this.leadTo(server);
+
+			if (plan.faults.some((f) => f.what === 'promote')) {
+				this.replica = new Redis(dir, 1, plan);
+				await this.replica.start();
+				await this.replica.follow(server);
+			}
+		}
+
+		this.hosts = Array.from({ length: plan.hosts }, (_, n) =>
+			new Host(dir, n, plan, plan.cluster && `${dir}/redis.sock`));
+
+		for (const host of this.hosts) {
+			await host.start();
+		}
+
+		await this.linked();
+
+		for (const [ i, host ] of this.hosts.entries()) {
+			this.record('status', { host: i, first: true,
+				...await host.ask('/status') });
+		}
+	}
+
+	// all workers of all hosts have their links, and none leaves
+
+	async linked() {
+		for (const host of this.hosts) {
+			const well = await waitFor(async () => {
+				const status = await host.ask('/status');
+
+				return status && !status.workers.some((w) => w.exiting)
+					&& status.redis.connected === status.redis.expected
+					&& (!this.plan.cluster || status.redis.subscribed);
+			});
+
+			if (!well) {
+				this.record('stuck', { what: 'links', host: host.address,
+					status: await host.ask('/status') });
+			}
+		}
+	}
+
+	async ready() {
+		if (await waitFor(() => this.clients.every((c) => c.ready))) {
+			return;
+		}
+
+		for (const c of this.clients.filter((one) => !one.ready)) {
+			this.record('stuck', { what: 'client', client: c.name,
+				conn: c.conn });
+		}
+	}
+
+	async publish(item, tries = 20) {
+		const { room, lsn, host } = item;
+		const mid = item.mid ?? this.message();
+		const id = item.id ? `id-${mid}` : undefined;
+		const except = item.left ?? item.except?.map((name) =>
+			this.clients.find((c) => c.name === name).id)
+			.filter((one) => one);
+		const body = JSON.stringify({ room, event: 'm', id, except,
+			lsn: lsn === undefined ? undefined
+				: `0/${lsn.toString(16).toUpperCase()}`,
+			data: { mid, pad: 'x'.repeat(item.pad ?? 0) } });
+
+		item.mid = mid;
+		item.left = except;
+
+		for (let n = 0; n < tries && !this.over; n++) {
+			const k = this.number();
+			const at = (host + n) % this.plan.hosts;
+
+			this.record('publish', { k, room, mid, id, lsn, except,
+				host: at });
+
+			const answer = await request(this.address(at), 'POST',
+				'/control/publish', { body, cut: n ? undefined : item.cut,
+				headers: { 'Content-Type': 'application/json' } });
+
+			this.record('published', { k, status: answer?.status,
+				...this.#said(answer, room) });
+
+			if (answer?.status === 200) {
+				return true;
+			}
+
+			if (!id || (answer && answer.status !== 503)) {
+				return false;
+			}
+
+			await sleep(25);
+		}
+
+		return false;
+	}
+
+	#said(answer, room) {
+		if (!answer?.body.startsWith('{')) {
+			return {};
+		}
+
+		const { errorCode: code, rooms } = JSON.parse(answer.body);
+
+		return { code, position: rooms?.[room]?.position ?? undefined };
+	}
+
+	async publisher({ items }, began) {
+		for (const [ i, item ] of items.entries()) {
+			await sleep(began + item.at - performance.now());
+
+			// what has the LSN of the one before is the same message
+
+			const again = item.lsn !== undefined
+				&& items.slice(0, i).find((one) => one.lsn === item.lsn);
+
+			await this.publish(again || item);
+		}
+	}
+
+	// those of a host, and those of Redis, one after another
+
+	async faults(list, began) {
+		for (const f of list) {
+			await sleep(began + f.at - performance.now());
+
+			this.record('fault', { ...f, begins: true });
+			await faults[f.what](this, f);
+			this.record('fault', { what: f.what, ends: true });
+		}
+	}
+
+	async work() {
+		const { plan } = this;
+
+		for (const c of this.clients) {
+			c.connect();
+		}
+
+		await this.ready();
+
+		const began = performance.now();
+
+		this.record('work');
+
+		for (const [ i, spec ] of plan.clients.entries()) {
+			for (const a of spec.actions) {
+				this.later(() => this.quiet || this.clients[i].act(a), a.at);
+			}
+		}
+
+		const ofHost = (n) => plan.faults.filter((f) => f.host === n
+			&& FAULTS_OF_HOSTS.has(f.what));
+		const ofRedis = plan.faults.filter((f) =>
+			!FAULTS_OF_HOSTS.has(f.what));
+
+		await Promise.all([
+			sleep(plan.ms),
+			...plan.publishers.map((p) => this.publisher(p, began)),
+			...this.hosts.map((_, n) => this.faults(ofHost(n), began)),
+			this.faults(ofRedis, began),
+		]);
+	}
+
+	// nothing is done to anybody any more: all come to the same end
+
+	async settle() {
+		this.quiet = true;
+		this.record('quiet');
+
+		for (const c of this.clients) {
+			c.stays = true;
+
+			if (c.link?.wire) {
+				c.link.wire.left = Infinity;
+				c.link.wire.sendLeft = Infinity;
+			}
+
+			if (c.link) {
+				c.link.next = c.link.sending = undefined;
+				c.link.resume();
+			}
+		}
+
+		await this.linked();
+		await this.ready();
+
+		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ]) {
+			await this.probe(room);
+		}
+
+		await this.readers();
+		await this.rest();
+	}
+
+	// What is said to a volatile room may be missed by who comes back just
+	// then, so it is said until all have heard.
+
+	async probe(room) {
+		const volatile = !this.recoverable(room);
+		const members = this.clients.filter((c) => c.rooms.has(room));
+		const mids = [];
+
+		for (let round = 0; round < (volatile ? 50 : 1); round++) {
+			let item;
+
+			for (let n = 0; n < PROBES; n++) {
+				item = { room, host: n % this.plan.hosts, id: true };
+				await this.publish(item, 400);
+			}
+
+			mids.push(item.mid);
+			this.record('probe', { room, mid: item.mid });
+
+			if (await waitFor(() => members.every((c) =>
+				mids.includes(c.last.get(room))), volatile ? 2 : 60))
+			{
+				return;
+			}
+
+			await this.ready();
+		}
+
+		for (const c of members) {
+			if (!mids.includes(c.last.get(room))) {
+				this.record('stuck', { what: 'deaf', room, client: c.name,
+					conn: c.conn });
+			}
+		}
+	}
+
+	// Who comes with the first position there was reads all there is.
+
+	async readers() {
+		const rooms = [ 'doc:1', 'doc:2', 'wal:1' ];
+		const readers = this.hosts.flatMap((_, host) => rooms.map((room) => {
+			const c = new Client(this, { name: `reader-${host}-${room}`,
+				kind: 'ws', host, rooms: [ room ] });
+			const first = this.history.find((e) => e.e === 'joined'
+				&& e.room === room && e.pos);
+
+			c.stays = true;
+
+			if (first) {
+				c.positions.set(room, first.pos);
+				c.past.set(room, [ first.pos ]);
+			}
+
+			c.connect();
+
+			return c;
+		}));
+
+		this.clients.push(...readers);
+
+		await this.ready();
+
+		for (const room of rooms) {
+			await this.probe(room);
+		}
+	}
+
+	// who is where
+
+	async rest() {
+		const expected = new Map();
+
+		for (const c of this.clients) {
+			for (const room of c.rooms) {
+				expected.set(room, [ ...expected.get(room) ?? [], c.id ]);
+			}
+		}
+
+		for (const [ room, ids ] of expected) {
+			const list = ids.sort().join();
+			let found;
+
+			await waitFor(async () => {
+				found = await this.members(room);
+
+				return found.join() === list;
+			});
+
+			this.record('members', { room, ids: found });
+		}
+
+		this.record('rest');
+
+		for (const [ i, host ] of this.hosts.entries()) {
+			this.record('status', { host: i, ...await host.ask('/status') });
+		}
+	}
+
+	async members(room) {
+		const all = new Set();
+
+		for (const host of this.hosts) {
+			const answer = await host.ask('/control/members?limit=1000&room='
+				+ encodeURIComponent(room));
+
+			answer?.members.forEach((m) => all.add(m.clientId));
+		}
+
+		return [ ...all ].sort();
+	}
+
+	// all go; what they took comes back
+
+	async leave() {
+		this.over = true;
+
+		for (const c of this.clients) {
+			c.stop();
+		}
+
+		for (const [ i, host ] of this.hosts.entries()) {
+			let status;
+
+			await waitFor(async () => {
+				status = await host.ask('/status');
+
+				return status && status.clients === 0
+					&& status.members === 0 && status.sessions === 0
+					&& (this.plan.ttl !== '1s' || status.rooms === 0);
+			});
+
+			this.record('status', { host: i, last: true, ...status });
+		}
+
+		for (const host of this.hosts) {
+			await host.stop('SIGTERM');
+		}
+
+		for (const host of this.hosts) {
+			for (const line of host.faults()) {
+				this.record('log', { line });
+			}
+		}
+	}
+
+	destroy() {
+		this.over = true;
+		this.hosts?.forEach((host) => host.destroy());
+		this.redis?.destroy();
+		this.replica?.destroy();
+	}
+}
+
+const FAULTS_OF_HOSTS = new Set([ 'killWorker', 'stopWorker', 'reload', 'quit',
+	'term', 'killHost' ]);
+
+const args = process.argv.slice(2);
+const option = (name) => {
+	const i = args.indexOf(name);
+
+	return i < 0 ? undefined : args[i + 1];
+};
+
+const seed = Number(args[0]);
+const plan = makePlan(seed, {
+	faults: option('--faults')?.split(','),
+	plain: args.includes('--plain'),
+	cluster: args.includes('--cluster') ? true
+		: args.includes('--alone') ? false : undefined,
+});
+
+const keep = option('--keep');
+const dir = mkdtempSync(join(tmpdir(), 'sync-chaos-'));
+const run = new Run(plan, dir);
+
+process.on('exit', () => {
+	run.destroy();
+
+	if (!process.env.SYNC_LEAVE) {
+		rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+	}
+});
+
+for (const name of [ 'SIGINT', 'SIGTERM', 'SIGHUP' ]) {
+	process.on(name, () => process.exit(1));
+}
+
+run.record('begin', { ...plan, clients: plan.clients.length,
+	publishers: plan.publishers.length });
+
+let violations;
+
+try {
+	await run.start();
+	await run.work();
+	await run.settle();
+	await run.leave();
+
+	run.record('end');
+	violations = check(run.history);
+
+} catch (error) {
+	violations = [ `run: ${error.stack}` ];
+}
+
+if (keep) {
+	mkdirSync(keep, { recursive: true });
+	writeFileSync(`${keep}/${seed}.ndjson`, run.history.map((e) =>
+		JSON.stringify(e)).join('\n') + '\n');
+}
+
+console.log(`seed ${seed}: ${summary(run.history)}`);
+
+for (const text of violations.slice(0, 20)) {
+	console.log(`  ${text}`);
+}
+
+process.exit(violations.length ? 1 : 0);
