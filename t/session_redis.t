@@ -18,7 +18,7 @@ use Time::HiRes qw/ time /;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(46);
+my $t = Test::Sync->new->plan(48);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -67,6 +67,13 @@ ok($t->wait_for(sub { $redis->command('TTL', key('t1')) > 3000 }),
 	'its end is put off');
 
 is(connected('none')->{user}, undef, 'a token without a session');
+
+# one that was just written is read once, and its end not put off
+
+my $before = settled();
+$redis->command('SET', key('t0'), '{"id":"u0"}', 'EX', 3600);
+is(connected('t0')->{user}, 'u0', 'another one');
+is(settled(), $before + 1, 'is read once');
 
 # a hit costs no call
 

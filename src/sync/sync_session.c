@@ -137,7 +137,7 @@ sync_session_is_due(sync_settings_t *s, sync_session_kind_e kind,
     sync_session_copy_t *copy)
 {
     if (kind == SYNC_SESSION_REDIS) {
-        return ngx_current_msec - copy->slid >= sync_session_slides(s);
+        return ngx_current_msec - copy->slid >= sync_session_slides(s->session);
     }
 
     return copy->late;

@@ -104,8 +104,8 @@ extern const sync_session_remote_t  *sync_session_remotes[];
 
 /* How often the end of a session elsewhere is put off, ms. */
 
-#define sync_session_slides(s)                                                \
-    ngx_min((ngx_msec_t) (s)->session->ttl * 100, 60000)
+#define sync_session_slides(conf)                                             \
+    ngx_min((ngx_msec_t) (conf)->ttl * 100, 60000)
 
 
 /* Memory till the event that is being handled is over; or NULL. */

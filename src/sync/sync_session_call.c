@@ -37,7 +37,8 @@ struct sync_session_call_s {
     sync_str_t               value;     /* what was read */
     sync_session_data_t      data;      /* what is written */
     uint32_t                 stamp;
-    ngx_msec_t               ttl;       /* ms */
+    ngx_msec_t               ttl;       /* ms, as it is to live */
+    ngx_msec_t               left;      /* ms, as it was read; 0: no end */
     ngx_uint_t               commands;  /* that are not answered */
     ngx_uint_t               tries;
     unsigned                 found:1;
@@ -60,6 +61,7 @@ static void sync_session_call_got(redisReply *reply,
     sync_redis_error_e error, void *data);
 static void sync_session_call_life(redisReply *reply,
     sync_redis_error_e error, void *data);
+static void sync_session_call_slide(sync_session_call_t *call);
 static void sync_session_call_lost(sync_session_call_t *call);
 static ngx_int_t sync_session_call_store(sync_session_call_t *call);
 static void sync_session_call_is(sync_session_call_t *call,
@@ -256,18 +258,15 @@ sync_session_call_send(sync_session_call_t *call,
 }
 
 
-/* The value, and then how long it lives: with slide, it is put off. */
+/* The value, and then how long it lives. */
 
 static ngx_int_t
 sync_session_call_get(sync_session_call_t *call)
 {
-    ngx_int_t    rc;
-    sync_str_t   ttl;
-    u_char       buf[NGX_INT64_LEN];
+    ngx_int_t  rc;
 
     static sync_str_t  get = sync_string("GET");
     static sync_str_t  pttl = sync_string("PTTL");
-    static sync_str_t  pexpire = sync_string("PEXPIRE");
 
     sync_zone_count(sync_session_call_main->zone, SYNC_COUNT_SESSION_READS,
                     1);
@@ -278,16 +277,8 @@ sync_session_call_get(sync_session_call_t *call)
         return rc;
     }
 
-    if (!call->slide) {
-        return sync_session_call_send(call, sync_session_call_life, 2,
-                                       &pttl, &call->key);
-    }
-
-    ttl.data = buf;
-    ttl.len = ngx_sprintf(buf, "%M", call->ttl) - buf;
-
-    return sync_session_call_send(call, sync_session_call_life, 3,
-                                   &pexpire, &call->key, &ttl);
+    return sync_session_call_send(call, sync_session_call_life, 2, &pttl,
+                                  &call->key);
 }
 
 
@@ -344,18 +335,15 @@ sync_session_call_life(redisReply *reply, sync_redis_error_e error,
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
         call->failed = 1;
 
-    } else if (!call->slide) {
+    } else {
 
         /* -1: it does not end; -2: it just did */
 
-        call->ttl = reply->integer > 0 ? (ngx_msec_t) reply->integer : 0;
+        call->left = reply->integer > 0 ? (ngx_msec_t) reply->integer : 0;
 
         if (reply->integer == -2 || reply->integer == 0) {
             call->found = 0;
         }
-
-    } else if (reply->integer == 0) {
-        call->found = 0;
     }
 
     call->answer(call, reply);
@@ -386,10 +374,6 @@ sync_session_call_is(sync_session_call_t *call, redisReply *reply)
                                                &call->token);
         call->found = 0;
 
-        /* to put off its end is to change it */
-
-        call->slide = 0;
-
         if (++call->tries < SYNC_SESSION_TRIES && call->stamp
             && sync_session_call_get(call) == SYNC_OK)
         {
@@ -409,10 +393,39 @@ sync_session_call_is(sync_session_call_t *call, redisReply *reply)
     }
 
     if (rc == SYNC_OK && call->slide && call->found) {
-        sync_session_call_users(call, "EXPIRE", &call->data.user);
+        sync_session_call_slide(call);
     }
 
     sync_session_call_done(call, rc);
+}
+
+
+/*
+ * Puts off the end, unless that was done just before: it is a change of the
+ * key, that is heard of and read again.
+ */
+
+static void
+sync_session_call_slide(sync_session_call_t *call)
+{
+    sync_str_t  ttl;
+    ngx_msec_t  slides;
+    u_char      buf[NGX_INT64_LEN];
+
+    static sync_str_t  pexpire = sync_string("PEXPIRE");
+
+    slides = sync_session_slides(call->conf);
+
+    if (call->left && call->left + slides >= call->ttl) {
+        return;
+    }
+
+    ttl.data = buf;
+    ttl.len = ngx_sprintf(buf, "%M", call->ttl) - buf;
+
+    (void) sync_session_call_send(call, NULL, 3, &pexpire, &call->key, &ttl);
+
+    sync_session_call_users(call, "EXPIRE", &call->data.user);
 }
 
 
@@ -459,7 +472,7 @@ sync_session_call_store(sync_session_call_t *call)
     }
 
     rc = sync_session_store_set(main->zone, call->conf->realm, &call->token,
-                                data, call->ttl, 0, call->stamp, &change);
+                                data, call->left, 0, call->stamp, &change);
 
     if (rc == SYNC_OK) {
         sync_session_announce(main, &change, NULL);
@@ -526,7 +539,6 @@ sync_session_call_edit(sync_session_op_t *op)
         return SYNC_ERROR;
     }
 
-    call->slide = 1;
     call->answer = sync_session_call_edits;
 
     return sync_session_call_start(call, sync_session_call_get(call));
@@ -642,7 +654,6 @@ sync_session_call_edited(redisReply *reply, sync_redis_error_e error,
         /* somebody else was faster */
 
         call->found = 0;
-        call->slide = 0;
 
         if (call->op == NULL || ++call->tries == SYNC_SESSION_TRIES
             || sync_session_call_get(call) != SYNC_OK)

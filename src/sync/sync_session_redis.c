@@ -295,7 +295,7 @@ static void
 sync_session_redis_used(sync_settings_t *s, sync_str_t *token)
 {
     if (!sync_session_store_slides(s->main->zone, s->session->realm, token,
-                                   sync_session_slides(s)))
+                                   sync_session_slides(s->session)))
     {
         return;
     }
