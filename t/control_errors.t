@@ -79,7 +79,10 @@ my @wrong = (
 	[ rooms => { prefix => 1 }, qr/"prefix" must be a string/ ],
 	[ members => {}, qr/"room" is missing/ ],
 	[ members => { room => 'a', limit => -1 }, qr/number from 0 to 1000/ ],
-	[ clients => { room => 'a' }, qr/unknown field "room"/ ],
+	[ clients => { rooms => 'a' }, qr/unknown field "rooms"/ ],
+	[ clients => { room => '' }, qr/"room" must be/ ],
+	[ clients => { user => 1 }, qr/"user" must be a string/ ],
+	[ clients => { connected => 'no' }, qr/"connected" must be true, fal/ ],
 	[ client => {}, qr/"clientId" is missing/ ],
 );
 
