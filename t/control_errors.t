@@ -45,8 +45,9 @@ my @wrong = (
 	[ publish => { room => 'a', 'room rooms' => 1 }, qr/unknown field "ro/ ],
 	[ publish => { room => 'a', '' => 1 }, qr/unknown field ""/ ],
 	[ publish => { room => 'a', 'x' x 65 => 1 }, qr/unknown field of 65/ ],
-	[ publish => { room => 'a', key => 1 },
-		qr/field "key" is not supported by this version/ ],
+	[ publish => { room => 'a', key => 1 }, qr/"key" must be a string/ ],
+	[ publish => { room => 'a', key => '' }, qr/"key" must be 1 to 256/ ],
+	[ publish => { room => 'a', key => 'x' x 257 }, qr/"key" must be 1/ ],
 	[ publish => { room => 'a', id => 1 }, qr/"id" must be a string/ ],
 	[ publish => { room => 'a', lsn => 'x' }, qr/"lsn" must be/ ],
 

@@ -43,8 +43,8 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", '
 	. '"client", "request", or "api"';
 my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=open", "join=public", "join=user", '
-	. '"join=hook", "join=deny", "queue=close", "queue=drop", or '
-	. '"stream=accumulate"';
+	. '"join=hook", "join=deny", "queue=close", "queue=drop", '
+	. '"queue=conflate", or "stream=accumulate"';
 my $events = '"server", "api", "connect", "join", "leave", "client", "fanout", '
 	. '"disconnect", "connected", "joined", "left", "location", '
 	. 'or "cancel"';
@@ -199,7 +199,6 @@ my @bad = (
 
 my @later = (
 	[ 'sync_room a presence=on',       'presence=on', $rooms ],
-	[ 'sync_room a queue=conflate',    'queue=conflate', $rooms ],
 
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
@@ -222,7 +221,7 @@ my @wrong = (
 );
 
 my $t = Test::Sync->new->plan(2 * @bad + 2 * @later + 2 * @twice + @wrong
-	+ 8);
+	+ 1 + 8);
 
 ###############################################################################
 
@@ -309,6 +308,10 @@ for my $case (@wrong) {
 
 (undef, $out) = refuse("sync_room a;\nsync_room a join=deny");
 like($out, qr/duplicate pattern "a" in "sync_room"/, 'same pattern twice');
+
+(undef, $out) = refuse('sync_room a queue=conflate recoverable');
+like($out, qr/"queue=conflate" contradicts "recoverable"/,
+	'no history with conflation');
 
 ($rc, $out) = test(LOCATION => 'sync websocket;');
 isnt($rc, 0, 'no zone');

@@ -293,24 +293,32 @@ sync_client_takes(sync_client_t *c)
         return SYNC_ERROR;
     }
 
-    if (c->queued >= c->conf->queue) {
+    if (sync_client_lags(c, c->conf->queue)) {
+        return SYNC_BUSY;
+    }
 
-        /* a fast client may get more than that in one turn */
-
-        if (!c->waiting) {
-            sync_client_ops(c)->write(c);
-        }
-
-        if (c->closing) {
-            return SYNC_ERROR;
-        }
-
-        if (c->queued >= c->conf->queue) {
-            return SYNC_BUSY;
-        }
+    if (c->closing) {
+        return SYNC_ERROR;
     }
 
     return SYNC_OK;
+}
+
+
+ngx_uint_t
+sync_client_lags(sync_client_t *c, size_t n)
+{
+    if (c->queued < n) {
+        return 0;
+    }
+
+    /* a fast client may get more than that in one turn */
+
+    if (!c->waiting) {
+        sync_client_ops(c)->write(c);
+    }
+
+    return !c->closing && c->queued >= n;
 }
 
 

@@ -213,6 +213,9 @@ ngx_int_t sync_client_takes(sync_client_t *c);
 ngx_int_t sync_client_queue_part(sync_client_t *c, sync_run_t *run,
     uint32_t pos, uint32_t last);
 
+/* Whether n bytes or more wait, though it was tried to write them. */
+ngx_uint_t sync_client_lags(sync_client_t *c, size_t n);
+
 /* The same without the bound, for a transport's own frames. */
 ngx_int_t sync_client_queue_control(sync_client_t *c, sync_run_t *run);
 

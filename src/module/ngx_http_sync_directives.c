@@ -178,7 +178,7 @@ static ngx_http_sync_room_parameter_t  ngx_http_sync_room_parameters[] = {
     { "join=deny", NGX_HTTP_SYNC_ROOM_JOIN, SYNC_JOIN_DENY },
     { "queue=close", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_CLOSE },
     { "queue=drop", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_DROP },
-    { "queue=conflate", NGX_HTTP_SYNC_ROOM_LATER, 0 },
+    { "queue=conflate", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_CONFLATE },
     { "recoverable", NGX_HTTP_SYNC_ROOM_RECOVERABLE, 0 },
     { "presence=on", NGX_HTTP_SYNC_ROOM_LATER, 0 },
     { "presence=off", NGX_HTTP_SYNC_ROOM_LATER, 0 },
@@ -491,6 +491,14 @@ ngx_http_sync_room_history(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (rule->recoverable) {
 
+        if (rule->slow == SYNC_SLOW_CONFLATE) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"queue=conflate\" contradicts "
+                               "\"recoverable\" in \"%V\" directive",
+                               &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
         if (rule->room.history == 0) {
             rule->room.history = NGX_HTTP_SYNC_ROOM_HISTORY;
         }
@@ -527,7 +535,8 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
                                   "\"join=public\", \"join=user\", "
                                   "\"join=hook\", "
                                   "\"join=deny\", \"queue=close\", "
-                                  "\"queue=drop\", or "
+                                  "\"queue=drop\", "
+                                  "\"queue=conflate\", or "
                                   "\"stream=accumulate\"";
 
     for (p = ngx_http_sync_room_parameters; p->name; p++) {

@@ -131,6 +131,9 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_DROPPED, "dropped", "sync_dropped_total",
       "Messages not queued to a slow client, by queue=drop." },
 
+    { SYNC_COUNT_CONFLATED, "conflated", "sync_conflated_total",
+      "Messages replaced by later ones for a slow client." },
+
     { SYNC_COUNT_SLOW, "slow", "sync_slow_total",
       "Clients closed for being slow, by queue=close." },
 

@@ -176,6 +176,7 @@ sync_log_write(sync_log_t *log, sync_entry_t *e, sync_message_t *m,
     e->subject_len = m->subject.len;
     e->nexcept = m->nexcept;
     e->kind = m->kind;
+    e->keyed = ((m->ack & SYNC_LOG_KEYED) != 0);
     e->flags = m->flags;
     e->ack[0] = (uint16_t) (m->ack >> 32);
     e->ack[1] = (uint16_t) (m->ack >> 16);

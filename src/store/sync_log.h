@@ -44,6 +44,8 @@
 
 #define SYNC_ENTRY_ALIGN  8
 
+#define SYNC_LOG_KEYED    ((uint64_t) 1 << 63)
+
 
 typedef enum {
     SYNC_ENTRY_MESSAGE = 0,     /* to the members of the room it stands in */
@@ -101,10 +103,11 @@ typedef struct {                /* in the zone, 48 bytes */
     uint32_t             event_len;     /* of the quoted event name */
     uint16_t             subject_len;   /* the room meant, if not this one */
     uint16_t             nexcept;
-    uint8_t              kind:5;        /* sync_entry_kind_e */
+    uint8_t              kind:4;        /* sync_entry_kind_e */
+    uint8_t              keyed:1;       /* "ack" is its key */
     uint8_t              pad:3;         /* bytes at the end that say nothing */
     uint8_t              flags;         /* the caller's */
-    uint16_t             ack[3];        /* see sync_entry_ack() */
+    uint16_t             ack[3];        /* see sync_entry_number() */
 } sync_entry_t;
 
 
@@ -117,11 +120,17 @@ typedef struct {                /* in the zone, 48 bytes */
 #define sync_entry_extra_len(e)                                               \
     ((size_t) ((u_char *) (e) + (e)->size - (e)->pad - sync_entry_extra(e)))
 
-/* the number by which clients are to acknowledge it, 48 bits; 0: not at all */
-
-#define sync_entry_ack(e)                                                     \
+#define sync_entry_number(e)                                                  \
     ((uint64_t) (e)->ack[0] << 32 | (uint64_t) (e)->ack[1] << 16              \
      | (e)->ack[2])
+
+/* the number by which clients are to acknowledge it, 48 bits; 0: not at all */
+
+#define sync_entry_ack(e)  ((e)->keyed ? 0 : sync_entry_number(e))
+
+/* what a later one with the same key may take the place of; 0: none */
+
+#define sync_entry_key(e)  ((e)->keyed ? sync_entry_number(e) : 0)
 
 #define sync_entry_next(e)     ((sync_entry_t *) ((u_char *) (e) + (e)->size))
 
@@ -149,7 +158,8 @@ typedef struct {
     uint64_t             lsn;           /* 0: one above the top */
     uint32_t             nonce;         /* random */
     uint64_t             id;            /* hash of its name; 0: it has none */
-    uint64_t             ack;           /* 48 bits; 0: none is asked for */
+    uint64_t             ack;           /* 48 bits; 0: none is asked for;
+                                           or a key, with SYNC_LOG_KEYED */
     sync_str_t           extra;         /* for those who deliver it */
     unsigned             relayed:1;     /* from another zone of the host */
 } sync_message_t;

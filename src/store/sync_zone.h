@@ -54,7 +54,7 @@
 #define SYNC_TEXTS_ROOM    16           /* of them in one room */
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
-#define SYNC_ZONE_VERSION  11           /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  12           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -101,6 +101,7 @@ typedef enum {
     SYNC_COUNT_DELIVERED_BYTES,
     SYNC_COUNT_WRITES,              /* system calls that wrote to clients */
     SYNC_COUNT_DROPPED,             /* messages not queued: queue=drop */
+    SYNC_COUNT_CONFLATED,           /* replaced before it was queued */
     SYNC_COUNT_SLOW,                /* clients closed: queue=close */
     SYNC_COUNT_TIMEOUTS,            /* clients closed: no pong */
     SYNC_COUNT_OVERRUN,             /* messages gone before a worker came */

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_answer.h>
+#include <sync_conflate.h>
 #include <sync_pressure.h>
 #include <sync_extra.h>
 #include <sync_session.h>
@@ -15,6 +16,7 @@
 #include <sync_veto.h>
 
 
+static uint64_t sync_answer_key(sync_request_t *rq);
 static void sync_answer_late(sync_request_t *rq);
 static void sync_answer_give(sync_request_t *rq, sync_call_result_e result);
 static ngx_int_t sync_answer_own(sync_request_t *rq, sync_str_t *output);
@@ -196,6 +198,8 @@ sync_answer_keep(sync_request_t *copy, sync_request_t *rq, ngx_pool_t *pool)
 {
     sync_extra_t  x;
 
+    copy->key = sync_answer_key(rq);
+
     if (rq->kind != &sync_asker_sync
         || sync_extra_flags(rq->settings, &rq->route.full) == 0)
     {
@@ -217,6 +221,44 @@ sync_answer_keep(sync_request_t *copy, sync_request_t *rq, ngx_pool_t *pool)
     }
 
     return sync_extra_make(&copy->extra, &x, pool);
+}
+
+
+/* By what its message replaces an earlier one, where a room conflates. */
+
+static uint64_t
+sync_answer_key(sync_request_t *rq)
+{
+    size_t         err;
+    sync_str_t     key;
+    sync_json_t    data, v;
+    sync_route_t  *rt;
+
+    rt = rq->declared;
+
+    if (rq->kind != &sync_asker_sync || rt == NULL || rt->key.len == 0) {
+        return 0;
+    }
+
+    if (sync_str_is(&rt->key, "clientId")) {
+
+        if (rq->client == NULL) {
+            return 0;
+        }
+
+        key.data = rq->id;
+        key.len = SYNC_ID_LEN;
+
+        return sync_conflate_key(&rq->route.full, &key);
+    }
+
+    if (sync_json_parse(&data, &rq->data, &err) != SYNC_OK
+        || sync_json_find(&v, &data, &rt->key) != SYNC_OK)
+    {
+        return 0;
+    }
+
+    return sync_conflate_key(&rq->route.full, &v.raw);
 }
 
 
@@ -527,6 +569,8 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
     if (s.extra.len) {
         s.flags = sync_extra_flags(rq->settings, &rq->route.full);
     }
+
+    s.ack = rq->key;
 
     if (rq->all) {
         return sync_publish_all(rq->settings->main, &s, &said);

@@ -123,6 +123,7 @@ struct sync_request_s {
     sync_str_t                data;     /* the client's bytes */
     sync_str_t                cb;       /* JSON; empty: the route's name */
     sync_str_t                extra;    /* see sync_answer_keep() */
+    uint64_t                  key;      /* the same; 0: it has none */
     sync_str_t                output;   /* the app's, while it waits */
     struct sync_publish_s    *publish;  /* the message that does */
     sync_call_t              *veto;     /* the question whether it may */

@@ -134,12 +134,18 @@ typedef struct {
 } sync_place_t;
 
 
+/* What is held back for a client, see sync_conflate.h. */
+
+typedef struct sync_conflate_s  sync_conflate_t;
+
+
 /* What a client has that is behind, or has a list of positions. */
 
 typedef struct {
     ngx_queue_t         queue;          /* of the worker, if it may go on */
     sync_client_t      *client;
     sync_replay_t      *replays;        /* the first is read for */
+    sync_conflate_t    *held;           /* NULL: nothing */
     sync_place_t       *places;         /* in the order of the URL */
     ngx_uint_t          nplaces;
     unsigned            queued:1;
@@ -185,6 +191,9 @@ sync_member_t *sync_fanout_membership(sync_audience_t *a, sync_client_t *c);
  */
 ngx_int_t sync_fanout_replay(sync_client_t *c, sync_member_t *m,
     uint64_t lsn, uint32_t epoch, ngx_uint_t slow);
+
+/* What the client has of these, made if there is none; or NULL (memory). */
+sync_resume_t *sync_fanout_resume(sync_client_t *c);
 
 /* The LSN up to which all of a room was queued to a member, or withheld. */
 uint64_t sync_fanout_reached(sync_client_t *c, sync_member_t *m);

@@ -53,7 +53,7 @@ static void sync_control_write_arg(sync_writer_t *w, u_char *p,
 static const sync_control_op_t  sync_control_ops[] = {
     { "publish", sync_control_publish, 0,
       " room rooms pattern clientId token tokens user all event data "
-      "except id lsn " },
+      "except key id lsn " },
     { "emit", sync_control_emit, 0,
       " room rooms pattern clientId token tokens user all event args except "
       "ack timeout binary " },
@@ -75,12 +75,6 @@ static const sync_control_op_t  sync_control_ops[] = {
     { "client", sync_control_client, 1, " clientId " },
     { NULL, NULL, 0, NULL }
 };
-
-
-/* fields that later versions of the operations have */
-
-static const char  sync_control_later[] =
-    " key ";
 
 
 const sync_control_op_t *
@@ -261,12 +255,6 @@ sync_control_check_field(const sync_control_op_t *op, sync_control_t *ctl,
 
         if (ngx_strstr(op->fields, word)) {
             return SYNC_OK;
-        }
-
-        if (ngx_strstr(sync_control_later, word)) {
-            return sync_control_invalid(ctl, "field \"%*s\" is not supported "
-                                        "by this version", key->len,
-                                        key->data);
         }
     }
 

@@ -34,6 +34,7 @@
 #define SYNC_CONTROL_ROOMS_MAX     1000     /* of a publish, of a client */
 #define SYNC_CONTROL_CLIENTS_MAX   1000     /* of a user */
 #define SYNC_CONTROL_MESSAGE       256      /* bytes of an error's message */
+#define SYNC_CONTROL_KEY_MAX       256      /* bytes */
 
 
 typedef struct {

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_control_op.h>
 #include <sync_command.h>
+#include <sync_conflate.h>
 #include <sync_frame.h>
 #include <sync_name.h>
 #include <sync_position.h>
@@ -36,6 +37,8 @@ static ngx_int_t sync_control_target_token(sync_control_t *ctl,
 static ngx_int_t sync_control_target_list(sync_control_t *ctl,
     sync_json_t *list, ngx_array_t *names);
 static ngx_int_t sync_control_once(sync_control_t *ctl, sync_saying_t *s);
+static ngx_int_t sync_control_key(sync_control_t *ctl, sync_str_t *event,
+    sync_saying_t *s);
 static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
 static ngx_int_t sync_control_say_clients(sync_control_t *ctl,
     sync_control_target_t *target, sync_saying_t *s);
@@ -512,7 +515,36 @@ sync_control_saying(sync_control_t *ctl, sync_saying_t *s)
     s->json.data = p;
     s->json.len = w.len;
 
+    if (sync_control_key(ctl, &event, s) != SYNC_OK) {
+        return SYNC_ERROR;
+    }
+
     return sync_control_except(ctl, s);
+}
+
+
+/* What makes it replace an earlier one, where a room conflates. */
+
+static ngx_int_t
+sync_control_key(sync_control_t *ctl, sync_str_t *event, sync_saying_t *s)
+{
+    ngx_int_t   rc;
+    sync_str_t  key;
+
+    rc = sync_control_string(ctl, "key", &key);
+
+    if (rc != SYNC_OK) {
+        return rc == SYNC_DECLINED ? SYNC_OK : SYNC_ERROR;
+    }
+
+    if (key.len == 0 || key.len > SYNC_CONTROL_KEY_MAX) {
+        return sync_control_invalid(ctl, "\"key\" must be 1 to %d bytes "
+                                    "long", SYNC_CONTROL_KEY_MAX);
+    }
+
+    s->ack = sync_conflate_key(event, &key);
+
+    return SYNC_OK;
 }
 
 

@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <sync_conflate.h>
 #include <sync_deliver.h>
 #include <sync_relief.h>
 #include <sync_extra.h>
@@ -26,6 +27,7 @@ static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
 static void sync_deliver_moved(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, sync_entry_t *e);
+static ngx_int_t sync_deliver_held(sync_client_t *c, ngx_int_t rc);
 static ngx_int_t sync_deliver_slow(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
 static ngx_int_t sync_deliver_listed(sync_audience_t *a, sync_batch_t *b,
@@ -445,6 +447,11 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     pos = from ? run->ends[from - 1] : 0;
     last = run->ends[to - 1];
 
+    if (a->slow == SYNC_SLOW_CONFLATE && sync_conflate_holds(c)) {
+        return sync_deliver_held(c, sync_conflate_hold(a, b, c, run, from,
+                                                       to));
+    }
+
     rc = (c->listed && b->recoverable)
          ? sync_deliver_listed(a, b, c, run, from, to)
          : sync_client_queue(c, run, pos, last);
@@ -475,6 +482,14 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
     sync_member_t  *m;
 
     z = sync_fanout_worker.zone;
+
+    if (a->slow == SYNC_SLOW_CONFLATE && a->batch && n == 1
+        && sync_conflate_holds(c))
+    {
+        rc = sync_conflate_hold_one(a, c, (sync_entry_t *) a->batch->entries,
+                                    run, pos, last);
+        return sync_deliver_held(c, rc);
+    }
 
     rc = sync_client_queue(c, run, pos, last);
 
@@ -511,6 +526,27 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
 
     sync_zone_count(z, SYNC_COUNT_SLOW, 1);
     sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    return SYNC_ERROR;
+}
+
+
+/* What came of holding messages back; returns as the above. */
+
+static ngx_int_t
+sync_deliver_held(sync_client_t *c, ngx_int_t rc)
+{
+    if (rc == SYNC_OK) {
+        return SYNC_OK;
+    }
+
+    if (rc == SYNC_BUSY) {
+        sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_SLOW, 1);
+        sync_client_close(c, SYNC_WS_CODE_POLICY, "too slow");
+
+    } else {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+    }
 
     return SYNC_ERROR;
 }

@@ -488,7 +488,7 @@ sync_publish_relayed(sync_main_settings_t *main, sync_entry_t *e)
     m.flags = e->flags;
     m.time = e->time;
     m.nonce = e->nonce;
-    m.ack = sync_entry_ack(e);
+    m.ack = sync_entry_number(e) | (e->keyed ? SYNC_LOG_KEYED : 0);
     m.relayed = 1;
 
     name.data = sync_entry_subject(e);

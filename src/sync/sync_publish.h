@@ -26,7 +26,8 @@ typedef struct {
     const u_char        *except;        /* ids of SYNC_ID_LEN bytes */
     ngx_uint_t           nexcept;       /* at most SYNC_EXCEPT_MAX */
     uint8_t              flags;         /* SYNC_FRAME_* */
-    uint64_t             ack;           /* 48 bits; 0: none is asked for */
+    uint64_t             ack;           /* 48 bits; 0: none is asked for;
+                                           or sync_conflate_key() */
     sync_str_t           extra;         /* for those who deliver it */
     sync_str_t           id;            /* its publisher's name for it, or "" */
     uint64_t             lsn;           /* its publisher's; 0: the next one */

@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <sync_replay.h>
 #include <sync_cluster.h>
+#include <sync_conflate.h>
 #include <sync_audience.h>
 #include <sync_deliver.h>
 #include <sync_late.h>
@@ -39,7 +40,6 @@
 #define SYNC_REPLAY_QUEUE   65536       /* bytes that may wait */
 
 
-static sync_resume_t *sync_replay_get(sync_client_t *c);
 static void sync_replay_ready(sync_resume_t *rs);
 static size_t sync_replay_step(sync_resume_t *rs);
 static ngx_int_t sync_replay_read(sync_replay_t *rp, sync_read_t *r);
@@ -186,7 +186,7 @@ sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
     sync_resume_t    *rs;
     sync_audience_t  *a;
 
-    rs = sync_replay_get(c);
+    rs = sync_fanout_resume(c);
     if (rs == NULL) {
         return SYNC_ERROR;
     }
@@ -238,7 +238,7 @@ sync_replay_places(sync_client_t *c, ngx_uint_t n)
 {
     sync_resume_t  *rs;
 
-    rs = sync_replay_get(c);
+    rs = sync_fanout_resume(c);
     if (rs == NULL) {
         return SYNC_ERROR;
     }
@@ -268,8 +268,8 @@ sync_replay_place(sync_client_t *c, ngx_uint_t i, sync_str_t *name,
 }
 
 
-static sync_resume_t *
-sync_replay_get(sync_client_t *c)
+sync_resume_t *
+sync_fanout_resume(sync_client_t *c)
 {
     sync_resume_t  *rs;
 
@@ -312,7 +312,15 @@ sync_replay_drained(sync_client_t *c)
 
     rs = c->resume;
 
-    if (rs && rs->replays) {
+    if (rs == NULL) {
+        return;
+    }
+
+    c->behind = (rs->replays != NULL);
+
+    sync_conflate_release(c);
+
+    if (!c->closing && rs->replays) {
         sync_replay_ready(rs);
         sync_wake_self(0);
     }
@@ -664,7 +672,7 @@ sync_fanout_reading(sync_client_t *c)
 
     rs = c->resume;
 
-    if (rs == NULL || rs->replays == NULL) {
+    if (rs == NULL || (rs->replays == NULL && rs->held == NULL)) {
         return 0;
     }
 
@@ -688,6 +696,8 @@ sync_fanout_forget(sync_client_t *c, sync_member_t *m)
     if (rs == NULL) {
         return;
     }
+
+    sync_conflate_forget(c, sync_fanout_audience(m));
 
     for (i = 0; i < rs->nplaces; i++) {
         if (rs->places[i].member == m) {
@@ -728,6 +738,8 @@ sync_fanout_forget_all(sync_client_t *c)
     while (rs->replays) {
         sync_fanout_forget(c, rs->replays->member);
     }
+
+    sync_conflate_forget(c, NULL);
 
     if (rs->queued) {
         ngx_queue_remove(&rs->queue);

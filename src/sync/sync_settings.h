@@ -36,7 +36,8 @@ typedef enum {
 
 typedef enum {
     SYNC_SLOW_CLOSE = 0,        /* a client that is too slow is closed */
-    SYNC_SLOW_DROP              /* it does not get the message */
+    SYNC_SLOW_DROP,             /* it does not get the message */
+    SYNC_SLOW_CONFLATE          /* it gets the last one of each key */
 } sync_slow_policy_e;
 
 
