@@ -132,7 +132,7 @@ class Run {
 	async publish(item, tries = 20) {
 		const { room, lsn, host } = item;
 		const mid = item.mid ?? this.message();
-		const id = item.id ? `id-${mid}` : undefined;
+		const id = item.id && this.recoverable(room) ? `id-${mid}` : undefined;
 		const except = item.left ?? item.except?.map((name) =>
 			this.clients.find((c) => c.name === name).id)
 			.filter((one) => one);

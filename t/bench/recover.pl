@@ -1,0 +1,230 @@
+#!/usr/bin/perl
+
+# Copyright (C) sync for nginx
+
+# What a recoverable room costs: a publish, on one host and through Redis; many
+# clients that come back at once; memory of a message.
+
+use warnings;
+use strict;
+
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+
+use Test::Sync;
+use Test::Sync::Bench;
+use Test::Sync::Cluster qw/ linked member post publish status /;
+
+my $MESSAGES = 20_000;
+my $CLIENTS = 10_000;
+my $MISSED = 20;
+
+my $alone = Test::Sync->new(workers => 1, timeout => 0);
+my $shared = Test::Sync->new(workers => 1, timeout => 0);
+my $redis = $alone->redis(port => 1);
+
+for my $t ($alone, $shared) {
+	my $conf = $t == $alone ? ''
+		: 'sync_redis redis://127.0.0.1:' . $redis->port . ';';
+
+	$t->write_conf(<<"EOF");
+%%GLOBALS%%
+
+events {
+    worker_connections 18000;
+}
+
+http {
+    %%HTTP%%
+
+    keepalive_requests 100000000;
+
+    sync_zone zone=bench:256m;
+    sync_room "doc:*" recoverable history=100000;
+    sync_drain 1s;
+    $conf
+
+    server {
+        listen 127.0.0.1:%%PORT_0%% backlog=4096;
+
+        sync_queue 64m;
+
+        location /ws       { sync websocket; }
+        location /control/ { sync control; }
+        location /status   { sync status; }
+    }
+}
+EOF
+
+	$t->run;
+}
+
+linked($shared) or die "no link to Redis\n";
+
+publishes();
+resumes();
+bytes();
+
+$_->stop for $alone, $shared;
+
+exit bench_end();
+
+
+# CPU of the processes for each message, to one client, with so many POSTs by
+# one write.
+
+sub publishes {
+	bench_head('a publish, CPU ns', 'floor');
+
+	my $port = $alone->port(2);
+	my $floor = $alone->spawn([ bench_build('floor'), '-c', $port ],
+		bench_build('floor.log'));
+
+	$alone->wait_for(sub {
+		return eval { Test::Sync::Peer->new(port => $port) };
+	}) or die "floor did not start\n";
+
+	for my $burst (1, 20) {
+		my %cpu;
+
+		for (1 .. bench_rounds()) {
+			load(\%cpu, $burst, { floor => $floor },
+				'--sub', "ws://127.0.0.1:$port/",
+				'--post', "http://127.0.0.1:$port/");
+			load(\%cpu, $burst, { volatile => worker($alone) },
+				room($alone, 'chat'));
+			load(\%cpu, $burst, { recoverable => worker($alone) },
+				room($alone, 'doc:1'));
+			load(\%cpu, $burst, { nginx => worker($shared),
+				redis => $redis->pid }, room($shared, 'doc:1'));
+		}
+
+		my %low = map { $_ => bench_low(@{$cpu{$_}}) } keys %cpu;
+
+		bench_row("volatile, $burst at once", $low{floor},
+			$low{volatile});
+		bench_row("recoverable, $burst at once", $low{floor},
+			$low{recoverable});
+		bench_row('  through Redis: nginx', $low{floor}, $low{nginx});
+		bench_row('  through Redis: redis-server', $low{floor},
+			$low{redis});
+	}
+
+	kill 'TERM', $floor;
+	waitpid $floor, 0;
+}
+
+sub load {
+	my ($cpu, $burst, $pids, @options) = @_;
+
+	my %before = map { $_ => bench_cpu($pids->{$_}) } keys %$pids;
+
+	my $r = bench_fanload('--clients', 1, '--size', 64, '--burst', $burst,
+		'--messages', $MESSAGES, '--warmup', 0, @options);
+
+	die "deliveries were lost\n" if $r->{lost} || $r->{dup} || $r->{ooo};
+
+	push @{$cpu->{$_}}, (bench_cpu($pids->{$_}) - $before{$_}) * 1e9
+		/ $MESSAGES for keys %$pids;
+}
+
+sub room {
+	my ($t, $room) = @_;
+
+	return ('--sub', url($t, 'ws', '/ws'), joined($room),
+		'--post', url($t, 'http', '/control/publish'),
+		'--pub-header', 'Content-Type: application/json',
+		'--body', qq({"room":"$room","event":"m","data":"%m"}));
+}
+
+# All come at once and join; then the same with a position each, and what each
+# missed: a client is ready when it has heard all of it, in order.
+
+sub resumes {
+	my @said = map { publish($alone, 'doc:back', data => "$_" . 'x' x 64)
+		->{position} } 0 .. $MISSED;
+	my @missed = map { ('--wait', qq(["x","$_) . 'x') } 1 .. $MISSED;
+
+	my (@join, @resume, @seconds);
+
+	for (1 .. bench_rounds()) {
+		push @join, come(joined('doc:back'))->{setup_cpu_us_per_conn};
+
+		my $r = come(joined('doc:back', $said[0]), @missed);
+
+		push @resume, $r->{setup_cpu_us_per_conn};
+		push @seconds, $CLIENTS / $r->{conn_per_s};
+	}
+
+	my $lost = status($alone)->{counters};
+
+	die "some were not recovered\n" if $lost->{lost} || $lost->{gaps};
+
+	bench_head("$CLIENTS come at once, CPU us a client", 'join');
+	bench_row("back, having missed $MISSED", bench_low(@join),
+		bench_low(@resume), undef,
+		sprintf 'all there after %.1f s', bench_low(@seconds));
+}
+
+sub come {
+	return bench_fanload('--clients', $CLIENTS, '--sources', 4,
+		'--inflight', 1000, '--idle', 1, '--sub',
+		url($alone, 'ws', '/ws'), @_, '--pid', worker($alone));
+}
+
+# What a log takes, beyond what clients are sent.
+
+sub bytes {
+	bench_head('memory, bytes a message');
+
+	for my $size (16, 64, 1024) {
+		my $room = "doc:bytes:$size";
+		my $data = 'x' x $size;
+		my $n = 10_000;
+
+		publish($alone, $room, data => $data);
+
+		my $before = status($alone)->{zone}{unused};
+
+		posts($n, qq({"room":"$room","event":"x","data":"$data"}));
+
+		my $taken = ($before - status($alone)->{zone}{unused}) / $n;
+
+		bench_plain("$size bytes of data", $taken,
+			length(qq(["x","$data"])) + 96);
+	}
+}
+
+sub posts {
+	my ($n, $body) = @_;
+
+	my $peer = Test::Sync::Peer->new(port => $alone->port(0));
+	my $request = "POST /control/publish HTTP/1.1\r\nHost: localhost\r\n"
+		. "Content-Type: application/json\r\nContent-Length: "
+		. length($body) . "\r\n\r\n$body";
+
+	for (1 .. $n) {
+		$peer->put($request);
+
+		my $r = $peer->recv_response('POST');
+
+		die "not published\n" if $r->status != 200;
+	}
+}
+
+sub joined {
+	my ($room, $pos) = @_;
+
+	my $more = $pos ? qq(,"pos":"$pos") : '';
+
+	return ('--wait', '["connected"', '--send',
+		qq(["joinRoom",{"group":"$room"$more,"responseIndex":1}]),
+		'--wait', '["joinRoom-1"');
+}
+
+sub worker { return ($_[0]->workers)[0] }
+
+sub url {
+	my ($t, $scheme, $path) = @_;
+	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
+}
