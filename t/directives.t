@@ -46,6 +46,7 @@ my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=hook", "join=deny", "queue=close", "queue=drop", '
 	. '"queue=conflate", or "stream=accumulate"';
 my $events = '"server", "api", "connect", "join", "leave", "client", "fanout", '
+	. '"delivered", '
 	. '"disconnect", "connected", "joined", "left", "location", '
 	. 'or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
@@ -202,7 +203,7 @@ my @later = (
 
 
 	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ delivered presence /
+		qw/ presence /
 );
 
 my @twice = (

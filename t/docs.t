@@ -83,6 +83,7 @@ http {
                 sync websocket;
                 sync_hook location /_hook/location;
                 sync_hook fanout   /_hook/fanout;
+                sync_hook delivered /_hook/delivered;
             }
         }
 
@@ -198,7 +199,8 @@ my %told = $pages{'docs/hooks.md'}
 is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
 is(join(' ', sort keys %told),
-	'cancel client connect disconnect fanout join joined location server',
+	'cancel client connect delivered disconnect fanout join joined location '
+	. 'server',
 	'hooks that are told');
 
 # dialogues
@@ -361,10 +363,11 @@ sub asked {
 	$es->disconnect;
 	$hook->wait_requests(1, qr/cancel/);
 	$hook->wait_requests(1, qr/location/);
+	$hook->wait_requests(1, qr/delivered/);
 	$ws->shut;
 
 	return map { $_->{json}{event} => $_->{json} }
-		reverse grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(11)};
+		reverse grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(12)};
 }
 
 # These return what was not as the text says.

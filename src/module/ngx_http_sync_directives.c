@@ -160,7 +160,7 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "left", SYNC_HOOK_LEFT, 0 },
     { "api", SYNC_HOOK_API, 0 },
     { "fanout", SYNC_HOOK_FANOUT, 1 },
-    { "delivered", -1, 0 },
+    { "delivered", SYNC_HOOK_DELIVERED, 0 },
     { "location", SYNC_HOOK_LOCATION, 0 },
     { "presence", -1, 0 },
     { "cancel", SYNC_HOOK_CANCEL, 0 },
@@ -729,6 +729,7 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     static const char  *allowed = "\"server\", \"api\", \"connect\", \"join\", "
                                   "\"leave\", \"client\", \"fanout\", "
+                                  "\"delivered\", "
                                   "\"disconnect\", \"connected\", "
                                   "\"joined\", \"left\", "
                                   "\"location\", or \"cancel\"";

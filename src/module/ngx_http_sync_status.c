@@ -267,6 +267,10 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_BRIDGE_LOST, "bridgeLost", "sync_bridge_lost_total",
       "Messages between zones of the host that were lost." },
 
+    { SYNC_COUNT_RECEIPTS_DROPPED, "deliveredUnknown",
+      "sync_delivered_unknown_total",
+      "Messages whose receivers were not counted for the delivered hook." },
+
     { SYNC_COUNT_TEXTS_CUT, "textsTruncated", "sync_texts_truncated_total",
       "Streamed texts not kept in full for who joins." },
 

@@ -17,6 +17,7 @@
 #include <sync_ids.h>
 #include <sync_log.h>
 #include <sync_text.h>
+#include <sync_receipt.h>
 #include <sync_registry.h>
 
 
@@ -391,6 +392,9 @@ ngx_int_t sync_room_append_locked(sync_zone_t *z, sync_room_t *room,
 /* Puts the room's interests in their workers' queues. */
 void sync_room_announce_locked(sync_zone_t *z, sync_room_t *room,
     sync_published_t *p);
+
+/* How many workers deliver what is said in the room. */
+ngx_uint_t sync_room_deliverers_locked(sync_room_t *room);
 
 /* Appends to the patterns that match the room; SYNC_OK, or SYNC_DECLINED. */
 ngx_int_t sync_room_patterns_locked(sync_zone_t *z, sync_str_t *name,

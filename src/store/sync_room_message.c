@@ -102,9 +102,14 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
 
         p->receivers = sync_room_receivers(z, room, m);
         sync_room_announce_locked(z, room, p);
+        sync_receipt_expect_locked(z, m, sync_room_deliverers_locked(room));
     }
 
     sync_text_add_locked(z, name, m);
+
+    if (room == NULL) {
+        sync_receipt_expect_locked(z, m, 0);
+    }
 
     if (z->sh->npatterns
         && !sync_name_is_private(name)
@@ -287,6 +292,24 @@ sync_room_announce_locked(sync_zone_t *z, sync_room_t *room,
 }
 
 
+/* Workers that will deliver what was appended. */
+
+ngx_uint_t
+sync_room_deliverers_locked(sync_room_t *room)
+{
+    ngx_uint_t        n;
+    sync_interest_t  *in;
+
+    n = 0;
+
+    for (in = room->interests; in; in = in->next) {
+        n++;
+    }
+
+    return n;
+}
+
+
 ngx_int_t
 sync_room_patterns_locked(sync_zone_t *z, sync_str_t *name,
     sync_room_t *room, sync_message_t *m, sync_published_t *p)
@@ -323,6 +346,8 @@ sync_room_patterns_locked(sync_zone_t *z, sync_str_t *name,
 
         p->receivers += sync_room_receivers(z, pattern, m);
         sync_room_announce_locked(z, pattern, p);
+        sync_receipt_expect_locked(z, m,
+                                   sync_room_deliverers_locked(pattern));
 
         rc = SYNC_OK;
     }
@@ -401,6 +426,8 @@ sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
             p->nonce = room->log.nonce;
 
             sync_room_announce_locked(z, room, p);
+            sync_receipt_expect_locked(z, m,
+                                       sync_room_deliverers_locked(room));
         }
     }
 

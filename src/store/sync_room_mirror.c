@@ -147,6 +147,8 @@ sync_room_mirror(sync_zone_t *z, sync_str_t *name, sync_position_t *prev,
 
         } else {
             sync_room_announce_locked(z, room, p);
+            sync_receipt_expect_locked(z, m,
+                                       sync_room_deliverers_locked(room));
             (void) sync_room_patterns_locked(z, name, room, m, p);
         }
     }

@@ -192,6 +192,7 @@ sync_slot_free(sync_zone_t *z, sync_worker_t *w)
     host = sh->host;
 
     sync_text_reap_locked(z, sync_worker_slot(z, w));
+    sync_receipt_reap_locked(z, sync_worker_slot(z, w));
 
     w->host = NULL;
 

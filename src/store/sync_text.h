@@ -41,7 +41,7 @@
 /* In sync_entry_t.flags. */
 
 #define SYNC_TEXT_PIECE    0x20         /* its extra is of a piece */
-#define SYNC_TEXT_CUT      0x10         /* of a copy: there was more */
+#define SYNC_TEXT_CUT      0x20         /* of a copy: there was more */
 
 #define SYNC_TEXT_EXTRA    44           /* bytes of a piece's extra */
 #define SYNC_TEXT_IDLE     900000       /* ms */

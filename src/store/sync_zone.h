@@ -26,6 +26,7 @@
  *                                   +-- users[]     users, sync_session_store.h
  *                                   +-- rates[]     windows, sync_rate.h
  *                                   +-- texts[]     hash, sync_text.h
+ *                                   +-- receipts[]  sync_receipt.h
  *                                   +-- host        the room of this host
  *                                   +-- relay       what is for other zones
  *                                   `-- heap        memory, sync_heap.h
@@ -54,7 +55,8 @@
 #define SYNC_TEXTS_ROOM    16           /* of them in one room */
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
-#define SYNC_ZONE_VERSION  12           /* of the layout of what is in it */
+#define SYNC_RECEIPTS_MAX  256          /* under way; a power of two */
+#define SYNC_ZONE_VERSION  13           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -78,6 +80,7 @@ typedef struct sync_relay_hub_s  sync_relay_hub_t;
 typedef struct sync_session_s    sync_session_t;
 typedef struct sync_ack_s        sync_ack_t;
 typedef struct sync_text_s       sync_text_t;
+typedef struct sync_receipt_s    sync_receipt_t;
 
 
 /*
@@ -149,6 +152,7 @@ typedef enum {
     SYNC_COUNT_ACKS,                /* acknowledgements that were waited for */
     SYNC_COUNT_ACKS_LATE,           /* that nobody waits for */
     SYNC_COUNT_ACKS_DROPPED,        /* not kept: too much, the zone is full */
+    SYNC_COUNT_RECEIPTS_DROPPED,    /* messages whose receivers are unknown */
     SYNC_COUNT_TEXTS_CUT,           /* not kept in full for who joins */
     SYNC_COUNT_CLUSTER_SENT,        /* messages to other hosts */
     SYNC_COUNT_CLUSTER_UNSENT,      /* those that Redis did not get */
@@ -216,6 +220,17 @@ struct sync_rate_s {                    /* in the zone, 32 bytes */
 };
 
 
+/* How many clients a message went to, see sync_receipt.h. */
+
+struct sync_receipt_s {                 /* in the zone, 24 bytes */
+    uint64_t             number;        /* with its place; 0: free */
+    uint32_t             clients;
+    uint16_t             waits;         /* workers that have not reported */
+    uint16_t             slot;          /* of who asks */
+    uint32_t             open;          /* it was not appended yet */
+};
+
+
 /*
  * What the holder of the lock is changing; all zero when it changes nothing.
  * Whatever a field points to is not freed before the field is cleared.
@@ -270,6 +285,7 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_ack_t          *acks[SYNC_ACKS_MAX];
 
     sync_text_t         *texts[SYNC_TEXTS_BUCKETS];
+    sync_receipt_t       receipts[SYNC_RECEIPTS_MAX];   /* sync_receipt.h */
     uint64_t             texts_ended[SYNC_TEXTS_ENDED];     /* their ids */
     uint32_t             texts_over;    /* the last of these */
     uint32_t             texts_swept;   /* buckets, ever */

@@ -14,6 +14,7 @@
 #include <sync_fanout.h>
 #include <sync_publish.h>
 #include <sync_veto.h>
+#include <sync_delivery.h>
 
 
 static uint64_t sync_answer_key(sync_request_t *rq);
@@ -33,6 +34,9 @@ static void sync_answer_said(sync_request_t *rq, ngx_int_t rc,
 static void sync_answer_published(ngx_int_t rc, sync_said_t *said,
     void *data);
 static ngx_int_t sync_answer_say(sync_request_t *rq, sync_str_t *output);
+static uint64_t sync_answer_count(sync_request_t *rq, sync_saying_t *s);
+static ngx_int_t sync_answer_send(sync_request_t *rq, sync_saying_t *s,
+    sync_str_t *output);
 static void sync_answer_ack(sync_request_t *rq, sync_str_t *output);
 
 
@@ -483,6 +487,10 @@ sync_answer_published(ngx_int_t rc, sync_said_t *said, void *data)
 
     rq->publish = NULL;
 
+    if (rc != SYNC_OK && rq->receipt) {
+        sync_delivery_failed(rq->receipt);
+    }
+
     sync_answer_said(rq, rc, &rq->output);
 
     sync_call_release(rq->call);
@@ -529,8 +537,7 @@ sync_answer_waits(sync_request_t *rq)
 static ngx_int_t
 sync_answer_say(sync_request_t *rq, sync_str_t *output)
 {
-    sync_room_t    *room;
-    sync_said_t     said;
+    ngx_int_t       rc;
     sync_saying_t   s;
     sync_writer_t   w;
 
@@ -571,25 +578,80 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
     }
 
     s.ack = rq->key;
+    rq->receipt = 0;
+
+    if (rq->settings->hooks[SYNC_HOOK_DELIVERED].uri.len && !rq->self) {
+        rq->receipt = sync_answer_count(rq, &s);
+    }
+
+    rc = sync_answer_send(rq, &s, output);
+
+    if (rq->receipt) {
+        sync_delivery_said(rq->receipt, &s,
+                           rc == SYNC_DECLINED && rq->web == NULL
+                           ? SYNC_ERROR : rc);
+    }
+
+    return rc;
+}
+
+
+/* Has it counted whom the message reaches; by HTTP that may be nobody. */
+
+static uint64_t
+sync_answer_count(sync_request_t *rq, sync_saying_t *s)
+{
+    sync_delivery_args_t  args;
+    u_char                id[SYNC_CALL_ID_TEXT];
+
+    ngx_memzero(&args, sizeof(sync_delivery_args_t));
+
+    args.settings = rq->settings;
+    args.route = rq->route.full;
+    args.receiver = rq->receiver;
+    args.client = rq->http ? NULL : rq->id;
+
+    if (rq->call) {
+        args.id.data = id;
+        args.id.len = sync_call_print_id(id, rq->call) - id;
+    }
+
+    if (rq->client) {
+        sync_registry_user(rq->client->record, &args.user);
+        sync_session_token(rq->client, &args.token);
+
+    } else if (rq->web) {
+        args.token = rq->web->token;
+    }
+
+    return sync_delivery_begin(&args, s);
+}
+
+
+static ngx_int_t
+sync_answer_send(sync_request_t *rq, sync_saying_t *s, sync_str_t *output)
+{
+    sync_room_t  *room;
+    sync_said_t   said;
 
     if (rq->all) {
-        return sync_publish_all(rq->settings->main, &s, &said);
+        return sync_publish_all(rq->settings->main, s, &said);
     }
 
     if (rq->self) {
-        return rq->client && s.extra.len == 0
-               ? sync_client_send(rq->client, &s.json)
-               : sync_publish_client(rq->settings->main, rq->id, &s);
+        return rq->client && s->extra.len == 0
+               ? sync_client_send(rq->client, &s->json)
+               : sync_publish_client(rq->settings->main, rq->id, s);
     }
 
     if (rq->token) {
-        return sync_publish_token(rq->settings->main, rq->own, &s, &said);
+        return sync_publish_token(rq->settings->main, rq->own, s, &said);
     }
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
 
     if (!sync_answer_waits(rq)) {
-        return sync_publish_room(rq->settings->main, &rq->receiver, room, &s,
+        return sync_publish_room(rq->settings->main, &rq->receiver, room, s,
                                  &said);
     }
 
@@ -597,8 +659,8 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
         return SYNC_BUSY;
     }
 
-    return sync_publish_room_later(rq->settings->main, &rq->receiver, room,
-                                   &s, &said, sync_answer_published, rq,
+    return sync_publish_room_later(rq->settings->main, &rq->receiver, room, s,
+                                   &said, sync_answer_published, rq,
                                    &rq->publish);
 }
 

@@ -126,6 +126,7 @@ struct sync_request_s {
     uint64_t                  key;      /* the same; 0: it has none */
     sync_str_t                output;   /* the app's, while it waits */
     struct sync_publish_s    *publish;  /* the message that does */
+    uint64_t                  receipt;  /* of that, see sync_delivery.h */
     sync_call_t              *veto;     /* the question whether it may */
     void                    (*vetoed)(sync_request_t *rq, ngx_uint_t goes);
     u_char                    id[SYNC_ID_LEN];  /* the sender's */

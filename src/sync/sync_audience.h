@@ -48,7 +48,9 @@ typedef struct {
     sync_str_t          session;
     unsigned            staged:1;       /* one entry, for the client stage */
     unsigned            told:1;         /* and all were told */
+    uint32_t           *counts;         /* clients, of each entry, or NULL */
     unsigned            filtered:1;     /* some entry has a filter */
+    unsigned            counted:1;      /* some entry has a receipt */
 } sync_batch_t;
 
 

@@ -10,6 +10,7 @@
 #include <sync_eio_client.h>
 #include <sync_audience.h>
 #include <sync_cluster.h>
+#include <sync_delivery.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
 #include <sync_publish.h>
@@ -236,6 +237,11 @@ sync_command_obey(sync_entry_t *e)
 
     if (sync_json_get(&v, &command, "text") == SYNC_OK) {
         sync_command_obey_text(&v, &command);
+        return;
+    }
+
+    if (sync_json_get(&v, &command, "receipt") == SYNC_OK) {
+        sync_delivery_obey(&v, &command);
         return;
     }
 

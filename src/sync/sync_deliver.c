@@ -9,6 +9,7 @@
 #include <sync_conflate.h>
 #include <sync_deliver.h>
 #include <sync_relief.h>
+#include <sync_report.h>
 #include <sync_extra.h>
 #include <sync_json.h>
 #include <sync_name.h>
@@ -205,6 +206,7 @@ sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one)
         b->len += e->size;
         b->last = e->lsn;
         b->filtered |= (e->flags & SYNC_EXTRA_FILTERED) != 0;
+        b->counted |= (e->flags & SYNC_RECEIPT) != 0;
         b->choosy |= (e->nexcept || e->subject_len || b->filtered);
 
         e = sync_entry_next(e);
@@ -436,6 +438,10 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     sync_zone_t  *z;
 
     z = sync_fanout_worker.zone;
+
+    if (b->counted && !b->replay) {
+        sync_report_count(b, from, to);
+    }
 
     run = sync_deliver_run(a, b, c);
 

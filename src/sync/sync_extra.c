@@ -103,6 +103,11 @@ sync_extra_read(sync_extra_t *x, sync_entry_t *e)
     text.data = sync_entry_extra(e);
     text.len = sync_entry_extra_len(e);
 
+    if ((e->flags & SYNC_RECEIPT) && text.len >= SYNC_RECEIPT_EXTRA) {
+        text.data += SYNC_RECEIPT_EXTRA;
+        text.len -= SYNC_RECEIPT_EXTRA;
+    }
+
     if (text.len == 0
         || sync_json_parse(&v, &text, NULL) != SYNC_OK
         || sync_json_get(&arg, &v, "route") != SYNC_OK

@@ -12,6 +12,7 @@
 #include <sync_deliver.h>
 #include <sync_fanout.h>
 #include <sync_relief.h>
+#include <sync_report.h>
 #include <sync_fanout_stage.h>
 #include <sync_late.h>
 #include <sync_notify.h>
@@ -1163,6 +1164,10 @@ sync_fanout_end(sync_audience_t *a)
 
     w = &sync_fanout_worker;
     b = a->batch;
+
+    if (b->counted) {
+        sync_report_batch(b);
+    }
 
     sync_batch_done(b);
 

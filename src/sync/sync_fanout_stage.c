@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_fanout_stage.h>
 #include <sync_deliver.h>
+#include <sync_report.h>
 #include <sync_wake.h>
 
 
@@ -158,6 +159,10 @@ sync_fanout_stage_add(sync_audience_t *a, sync_stage_t *st, sync_entry_t *e)
 
         if (sync_stage_add(st, c) != SYNC_OK) {
             return SYNC_ERROR;
+        }
+
+        if (a->batch->counted) {
+            sync_report_count(a->batch, 0, 1);
         }
     }
 

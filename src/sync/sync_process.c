@@ -11,6 +11,7 @@
 #include <sync_bridge.h>
 #include <sync_call.h>
 #include <sync_collect.h>
+#include <sync_delivery.h>
 #include <sync_client.h>
 #include <sync_cluster.h>
 #include <sync_command.h>
@@ -213,6 +214,8 @@ sync_process_look(void)
 
     sync_collect_look();
 
+    sync_delivery_look();
+
     sync_eio_client_retry();
 
     sync_bridge_look();
@@ -381,6 +384,10 @@ sync_process_drain_handler(ngx_event_t *ev)
 
         w->drain_done += n;
         sync_zone_count(w->zone, SYNC_COUNT_DRAINED, n);
+    }
+
+    if (!sync_client_alive()) {
+        sync_delivery_flush();
     }
 
     if (sync_client_alive()

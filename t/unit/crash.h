@@ -562,4 +562,59 @@ end_text(void)
 }
 
 
+static void
+begin_receipt(void)
+{
+    receipt = sync_receipt_begin(&worker, 0x123456789abcdef);
+}
+
+
+static void
+prepare_receipt(void)
+{
+    prepare_two();
+    begin_receipt();
+    say_counted();
+}
+
+
+static void
+say_counted(void)
+{
+    u_char             extra[SYNC_RECEIPT_EXTRA];
+    sync_message_t     m;
+    sync_published_t   p;
+
+    zone_message(&m, "[\"e\",1]");
+
+    sync_receipt_write(extra, worker.sh->id, receipt);
+
+    m.flags = SYNC_RECEIPT;
+    m.extra.data = extra;
+    m.extra.len = SYNC_RECEIPT_EXTRA;
+
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL, zone_rule(0),
+                             &m, &p);
+}
+
+
+static void
+put_receipt(void)
+{
+    sync_wake_set_t  wake;
+
+    wake.n = 0;
+    sync_receipt_put(&worker, receipt, 5, 0, &wake);
+}
+
+
+static void
+end_receipt(void)
+{
+    ngx_uint_t  n;
+
+    (void) sync_receipt_end(&worker, receipt, 1, &n);
+}
+
+
 #endif /* _CRASH_H_INCLUDED_ */

@@ -95,6 +95,11 @@ static void prepare_text(void);
 static void add_text(void);
 static void grow_text(void);
 static void end_text(void);
+static void begin_receipt(void);
+static void prepare_receipt(void);
+static void say_counted(void);
+static void put_receipt(void);
+static void end_receipt(void);
 static void hit(void);
 static void prepare_hits(void);
 static void prepare_over(void);
@@ -161,6 +166,10 @@ static crash_case_t  cases[] = {
     { "a text that grows", prepare_text, grow_text },
     { "a text that ends", prepare_text, end_text },
     { "a text whose worker goes", prepare_text, release },
+    { "a receipt that begins", prepare_two, begin_receipt },
+    { "a message with one", prepare_receipt, say_counted },
+    { "a report for it", prepare_receipt, put_receipt },
+    { "a receipt that ends", prepare_receipt, end_receipt },
     { "a hit", prepare_none, hit },
     { "a hit that evicts", prepare_hits, hit },
     { "a hit in a new window", prepare_over, hit },
@@ -172,6 +181,7 @@ static u_char         *shadow, *crashed;
 static sync_record_t  *mine, *other;
 static sync_member_t  *member;
 static sync_ack_t     *ack;
+static uint64_t        receipt;
 
 
 #include "crash.h"
