@@ -44,6 +44,12 @@ static void sync_session_link_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_unlink_user(sync_zone_t *z, sync_session_t *s);
 static void sync_session_free_locked(sync_zone_t *z, sync_session_t *s);
 static ngx_uint_t sync_session_held(sync_zone_t *z, sync_session_t *s);
+static ngx_uint_t sync_session_is_of(sync_session_t *s, uint32_t realm,
+    const sync_str_t *user);
+static int ngx_libc_cdecl sync_session_older(const void *one,
+    const void *two);
+static void sync_session_place(sync_session_t *s, sync_session_mark_t *marks,
+    ngx_uint_t n, u_char *buf);
 static ngx_uint_t sync_session_review(sync_zone_t *z, sync_session_t *s);
 static ngx_uint_t sync_session_review_asked(sync_zone_t *z,
     sync_session_t *s);
@@ -689,69 +695,157 @@ sync_session_store_page(sync_zone_t *z, uint32_t realm, uint32_t *bucket,
 }
 
 
-/* The bucket has the newest first: from its end they are the oldest. */
+/*
+ * The bucket is gone through twice, and sorted in between without the lock:
+ * however many there are, the time that it is held is proportional to that.
+ */
 
 ngx_uint_t
 sync_session_store_tokens(sync_zone_t *z, uint32_t realm,
-    const sync_str_t *user, u_char *buf, size_t size, ngx_uint_t *total)
+    const sync_str_t *user, sync_session_mark_t *marks, ngx_uint_t n,
+    u_char *buf, size_t size, ngx_uint_t *total)
 {
-    u_char                *p;
-    uint64_t               after;
-    ngx_uint_t             n;
-    sync_session_t        *s, *first, *bucket;
-    sync_session_value_t  *v;
+    size_t           offset;
+    u_char          *p;
+    ngx_uint_t       i, k, max;
+    sync_session_t  *s;
 
+    max = n;
     n = 0;
-    p = buf;
     *total = 0;
-    after = 0;
 
     sync_zone_lock(z);
 
-    bucket = *sync_session_users(z, realm, user->data, user->len);
-
-    for ( ;; ) {
-        first = NULL;
-
-        for (s = bucket; s; s = s->user) {
-            v = s->value;
-
-            if (s->realm != realm
-                || v->user_len != user->len
-                || ngx_memcmp(sync_session_user_of(v), user->data, user->len)
-                   != 0
-                || sync_session_expired(s))
-            {
-                continue;
-            }
-
-            if (after == 0) {
-                (*total)++;
-            }
-
-            if (s->began > after && (first == NULL
-                                     || s->began < first->began))
-            {
-                first = s;
-            }
+    for (s = *sync_session_users(z, realm, user->data, user->len);
+         s;
+         s = s->user)
+    {
+        if (!sync_session_is_of(s, realm, user)) {
+            continue;
         }
 
-        if (first == NULL
-            || (size_t) (buf + size - p) < sizeof(uint16_t) + first->len)
-        {
-            break;
+        (*total)++;
+
+        if (n < max) {
+            marks[n].began = s->began;
+            marks[n].len = s->len;
+            n++;
         }
-
-        after = first->began;
-
-        ngx_memcpy(p, &first->len, sizeof(uint16_t));
-        p = ngx_cpymem(p + sizeof(uint16_t), first->token, first->len);
-        n++;
     }
 
     sync_zone_unlock(z);
 
-    return n;
+    ngx_qsort(marks, n, sizeof(sync_session_mark_t), sync_session_older);
+
+    offset = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (size - offset < sizeof(uint16_t) + marks[i].len) {
+            break;
+        }
+
+        marks[i].offset = (uint32_t) offset;
+        marks[i].found = 0;
+        offset += sizeof(uint16_t) + marks[i].len;
+    }
+
+    n = i;
+
+    sync_zone_lock(z);
+
+    for (s = *sync_session_users(z, realm, user->data, user->len);
+         s;
+         s = s->user)
+    {
+        if (sync_session_is_of(s, realm, user)) {
+            sync_session_place(s, marks, n, buf);
+        }
+    }
+
+    sync_zone_unlock(z);
+
+    /* some may be gone since */
+
+    p = buf;
+    k = 0;
+
+    for (i = 0; i < n; i++) {
+
+        if (marks[i].found) {
+            ngx_memmove(p, buf + marks[i].offset,
+                        sizeof(uint16_t) + marks[i].len);
+            p += sizeof(uint16_t) + marks[i].len;
+            k++;
+        }
+    }
+
+    return k;
+}
+
+
+static ngx_uint_t
+sync_session_is_of(sync_session_t *s, uint32_t realm, const sync_str_t *user)
+{
+    sync_session_value_t  *v;
+
+    v = s->value;
+
+    return s->realm == realm
+           && v->user_len == user->len
+           && ngx_memcmp(sync_session_user_of(v), user->data, user->len) == 0
+           && !sync_session_expired(s);
+}
+
+
+static int ngx_libc_cdecl
+sync_session_older(const void *one, const void *two)
+{
+    const sync_session_mark_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    return (a->began > b->began) - (a->began < b->began);
+}
+
+
+/* Writes the token where its mark says. */
+
+static void
+sync_session_place(sync_session_t *s, sync_session_mark_t *marks,
+    ngx_uint_t n, u_char *buf)
+{
+    u_char      *p;
+    ngx_uint_t   i, first, last;
+
+    first = 0;
+    last = n;
+
+    while (first < last) {
+        i = (first + last) / 2;
+
+        if (marks[i].began < s->began) {
+            first = i + 1;
+
+        } else {
+            last = i;
+        }
+    }
+
+    if (first == n
+        || marks[first].began != s->began
+        || marks[first].len != s->len)
+    {
+        return;
+    }
+
+    marks[first].found = 1;
+
+    p = buf + marks[first].offset;
+
+    ngx_memcpy(p, &s->len, sizeof(uint16_t));
+    ngx_memcpy(p + sizeof(uint16_t), s->token, s->len);
 }
 
 

@@ -229,12 +229,22 @@ ngx_uint_t sync_session_store_page(sync_zone_t *z, uint32_t realm,
     uint32_t *bucket, ngx_uint_t unknown, u_char *buf, size_t size);
 
 /*
- * Tokens of a user, oldest first, up to n of them into buf: each a uint16_t
- * length and its bytes.  Those that do not fit are left out.  Returns the
- * number written; *total is that of all.
+ * Tokens of a user, oldest first, into buf: each a uint16_t length and its
+ * bytes.  Those that do not fit are left out, the newest first; of a user with
+ * more than n sessions some n are looked at.  marks has room for n of them.
+ * Returns the number written; *total is that of all.
  */
+
+typedef struct {
+    uint64_t               began;       /* no two are the same */
+    uint32_t               offset;      /* in buf */
+    uint16_t               len;         /* of the token */
+    uint16_t               found;
+} sync_session_mark_t;
+
 ngx_uint_t sync_session_store_tokens(sync_zone_t *z, uint32_t realm,
-    const sync_str_t *user, u_char *buf, size_t size, ngx_uint_t *total);
+    const sync_str_t *user, sync_session_mark_t *marks, ngx_uint_t n,
+    u_char *buf, size_t size, ngx_uint_t *total);
 
 /*
  * Sessions that have ended, and those that nobody needs, from bucket *bucket

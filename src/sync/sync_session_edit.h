@@ -14,10 +14,10 @@
 /* What is asked of sessions, and the making of one from another. */
 
 
-/* bytes of a user's tokens that are looked at */
+/* bytes of a user's tokens that are looked at, and how many */
 
 #define SYNC_SESSION_TOKENS  (256 * 1024)
-
+#define SYNC_SESSION_MARKS   16384
 
 
 #define SYNC_SESSION_TRIES  64          /* of an edit that meets others */

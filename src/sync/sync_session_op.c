@@ -164,11 +164,12 @@ sync_session_delete(sync_session_op_t *op)
 ngx_int_t
 sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
 {
-    u_char           *p;
-    uint16_t          len;
-    ngx_uint_t        n, total;
-    sync_str_t       *t;
-    sync_settings_t  *s;
+    u_char               *p;
+    uint16_t              len;
+    ngx_uint_t            n, total;
+    sync_str_t           *t;
+    sync_settings_t      *s;
+    sync_session_mark_t  *marks;
 
     s = op->settings;
 
@@ -181,7 +182,14 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
         return SYNC_ERROR;
     }
 
-    n = sync_session_store_tokens(s->main->zone, s->session->realm, user, p,
+    marks = ngx_palloc(op->pool,
+                       SYNC_SESSION_MARKS * sizeof(sync_session_mark_t));
+    if (marks == NULL) {
+        return SYNC_ERROR;
+    }
+
+    n = sync_session_store_tokens(s->main->zone, s->session->realm, user,
+                                  marks, SYNC_SESSION_MARKS, p,
                                   SYNC_SESSION_TOKENS, &total);
 
     while (n--) {

@@ -18,6 +18,7 @@
 #define SESSION_REALMS  2
 #define SESSION_USERS   4
 #define SESSION_STEPS   20000
+#define MARKS           64
 #define SESSION_LONG    64              /* ms, of a usual life */
 
 
@@ -49,6 +50,7 @@ typedef struct {
 
 static void test_life(void);
 static void test_users(void);
+static void test_number(void);
 static void test_many(void);
 static void test_full(void);
 static void test_random(void);
@@ -82,6 +84,7 @@ static uint64_t      version;           /* the last one */
 static ngx_uint_t    allocations;       /* of a step, as the model counts */
 static ngx_uint_t    failing;           /* the one that fails, 0: none */
 static const char   *doing;
+static sync_session_mark_t  marks[MARKS];
 static const char   *users[SESSION_USERS] = { "u", "1", "ann", "a user" };
 
 
@@ -172,20 +175,20 @@ test_users(void)
     (void) set(0, "second", "{\"id\":\"u\"}", "u", 0);
     (void) set(7, "elsewhere", "{\"id\":\"u\"}", "u", 0);
 
-    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), buf,
-                                     sizeof(buf), &total),
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), marks, MARKS,
+                                     buf, sizeof(buf), &total),
            2, "tokens of a user");
     is_mem(buf + 2, 5, "first", 5, "the oldest first");
     is_mem(buf + 9, 6, "second", 6, "then the next");
-    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), buf, 14,
-                                     &total),
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), marks, MARKS,
+                                     buf, 14, &total),
            1, "as many as fit");
     is_int(total, 2, "of so many");
 
     (void) set(0, "first", "{\"id\":\"v\"}", "v", 0);
 
-    is_int(sync_session_store_tokens(&worker, 0, zone_name("v"), buf,
-                                     sizeof(buf), &total),
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("v"), marks, MARKS,
+                                     buf, sizeof(buf), &total),
            2, "a session of another user now");
     is_mem(buf + 2, 5, "first", 5, "is as old as it was");
 
@@ -196,10 +199,12 @@ test_users(void)
     (void) sync_session_store_set(&worker, 0, zone_name("other"), NULL, 0, 0,
                                   0, &change);
 
-    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), buf,
-                                     sizeof(buf), &total),
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("u"), marks, MARKS,
+                                     buf, sizeof(buf), &total),
            0, "none is left");
     is_int(total, 0, "indeed");
+
+    test_number();
 
     /* what is elsewhere goes when nobody used it */
 
@@ -210,6 +215,52 @@ test_users(void)
     ngx_current_msec += SYNC_SESSION_NONE + 1;
     (void) step_expire();
     ok(z.sh->nsessions == 0 && zone_right(&z), "gone");
+}
+
+
+/* As many as are looked at, in their order, whatever that of the bucket is. */
+
+static void
+test_number(void)
+{
+    char                   name[16];
+    u_char                 buf[1024], *p;
+    ngx_uint_t             i, total;
+    sync_session_change_t  change;
+
+    for (i = 0; i < 40; i++) {
+        sprintf(name, "n%02u", (unsigned) (i * 7) % 40);
+        (void) set(0, name, "{\"id\":\"n\"}", "n", 0);
+    }
+
+    for (i = 0; i < 40; i += 3) {
+        sprintf(name, "n%02u", (unsigned) i);
+        (void) set(0, name, "{\"id\":\"n\",\"x\":1}", "n", 0);
+    }
+
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("n"), marks, MARKS,
+                                     buf, sizeof(buf), &total),
+           40, "tokens of a user with many");
+
+    for (i = 0, p = buf; i < 40; i++, p += 5) {
+        sprintf(name, "n%02u", (unsigned) (i * 7) % 40);
+
+        if (memcmp(p + 2, name, 3) != 0) {
+            break;
+        }
+    }
+
+    is_int(i, 40, "by their age");
+    is_int(sync_session_store_tokens(&worker, 0, zone_name("n"), marks, 10,
+                                     buf, sizeof(buf), &total),
+           10, "some of them");
+    is_int(total, 40, "of so many");
+
+    for (i = 0; i < 40; i++) {
+        sprintf(name, "n%02u", (unsigned) i);
+        (void) sync_session_store_set(&worker, 0, zone_name(name), NULL, 0, 0,
+                                      0, &change);
+    }
 }
 
 
@@ -758,7 +809,7 @@ step_tokens(ngx_uint_t r)
     count = 0;
 
     n = sync_session_store_tokens(&worker, realms[r], zone_name(users[user]),
-                                  buf, sizeof(buf), &total);
+                                  marks, MARKS, buf, sizeof(buf), &total);
 
     for (i = 0; i < SESSION_TOKENS; i++) {
         m = &model[r][i];
