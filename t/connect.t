@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(33);
+my $t = Test::Sync->new->plan(34);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -34,6 +34,8 @@ http {
 
     server {
         listen 127.0.0.1:%%PORT_0%%;
+
+        set_real_ip_from 127.0.0.1;
 
         sync_hook connect    /_hook/connect;
         sync_hook join       /_hook/join;
@@ -162,6 +164,16 @@ is($t->sse('/events?channels=a,b,c', port => 3)->status, 200, 'at the limit');
 is($t->sse('/events?channels=a,b,c,d', port => 3)->status, 400,
 	'above the limit');
 is($t->sse('/events?channels=deny:1', port => 3)->status, 403, 'no hooks');
+
+# an IPv4 client of a listener for both
+
+my $both = $t->ws('/ws', headers => [ 'X-Real-IP: ::ffff:192.0.2.7' ]);
+$both->recv_event('connected');
+$both->send_json([ 'joinRoom', { group => 'asked:ip', responseIndex => 1 } ]);
+$both->recv_event('joinRoom-1');
+is_deeply([ grep { defined && $_ ne '127.0.0.1' } map { $_->{json}{ip} }
+	$hook->requests ], [ ('192.0.2.7') x 2 ], 'an address is a plain one');
+$both->disconnect;
 
 # the way out
 

@@ -860,6 +860,23 @@ sync_client_address(sync_client_t *c, u_char *addr)
 }
 
 
+void
+sync_client_plain_address(sync_str_t *addr)
+{
+    size_t  len;
+
+    len = sizeof("::ffff:") - 1;
+
+    if (addr->len > len
+        && ngx_memcmp(addr->data, "::ffff:", len) == 0
+        && ngx_strlchr(addr->data, addr->data + addr->len, '.'))
+    {
+        addr->data += len;
+        addr->len -= len;
+    }
+}
+
+
 ngx_uint_t
 sync_client_count(void)
 {

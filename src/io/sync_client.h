@@ -262,6 +262,9 @@ socklen_t sync_client_sockaddr(sync_client_t *c, ngx_sockaddr_t *sa);
 /* The client's address; addr must hold NGX_SOCKADDR_STRLEN bytes. */
 size_t sync_client_address(sync_client_t *c, u_char *addr);
 
+/* Cuts what makes an IPv6 address of an IPv4 one: ::ffff:1.2.3.4. */
+void sync_client_plain_address(sync_str_t *addr);
+
 /* Clients of this worker that are not closing; all that still have memory. */
 ngx_uint_t sync_client_count(void);
 ngx_uint_t sync_client_alive(void);

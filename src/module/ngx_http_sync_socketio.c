@@ -5,6 +5,8 @@
 
 
 #include <ngx_http_sync_module.h>
+#include <sync_call.h>
+#include <sync_refusal.h>
 #include <ngx_md5.h>
 #include <sync_eio_client.h>
 #include <sync_poll_client.h>
@@ -203,7 +205,8 @@ ngx_http_sync_eio_parse(ngx_http_request_t *r, ngx_http_sync_eio_t *rq)
 static ngx_int_t
 ngx_http_sync_eio_open(ngx_http_request_t *r, ngx_http_sync_eio_t *rq)
 {
-    ngx_int_t  rc;
+    ngx_int_t                  rc;
+    ngx_http_sync_loc_conf_t  *slcf;
 
     if (r->method != NGX_HTTP_GET) {
         return ngx_http_sync_eio_error(r, NGX_HTTP_SYNC_EIO_METHOD);
@@ -215,6 +218,14 @@ ngx_http_sync_eio_open(ngx_http_request_t *r, ngx_http_sync_eio_t *rq)
 
     if (!ngx_http_sync_eio_arg(r, "EIO", "4")) {
         return ngx_http_sync_eio_error(r, NGX_HTTP_SYNC_EIO_VERSION);
+    }
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sync_module);
+
+    if (sync_call_keeps(&slcf->settings, r) != SYNC_OK) {
+        sync_zone_count(slcf->settings.main->zone, SYNC_COUNT_REFUSED, 1);
+
+        return sync_refusal_headers(r);
     }
 
     if (rq->upgrade) {

@@ -74,6 +74,30 @@ static ngx_queue_t  sync_call_others = {
 
 
 ngx_int_t
+sync_call_keeps(sync_settings_t *s, ngx_http_request_t *r)
+{
+    size_t        len;
+    ngx_uint_t    n;
+    ngx_keyval_t  headers[SYNC_CALL_HEADERS];
+
+    n = sync_call_asks(s) ? sync_call_from_request(r, headers) : 0;
+
+    for (len = 0; n; n--) {
+        len += headers[n - 1].value.len;
+    }
+
+    if (len <= SYNC_CALL_KEEP) {
+        return SYNC_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "headers for hooks are too large: %uz bytes", len);
+
+    return SYNC_BUSY;
+}
+
+
+ngx_int_t
 sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
     ngx_int_t place)
 {
@@ -95,9 +119,9 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
         return SYNC_OK;
     }
 
+    /* it was looked at before: see sync_call_keeps() */
+
     if (len > SYNC_CALL_KEEP) {
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "headers for hooks are too large: %uz bytes", len);
         return SYNC_ERROR;
     }
 
@@ -355,10 +379,9 @@ void
 sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_str_t *user, ngx_http_request_t *r)
 {
-    size_t           len;
     u_char          *p;
     ngx_uint_t       i, n;
-    sync_str_t       json, token;
+    sync_str_t       json, token, ip;
     ngx_keyval_t     headers[SYNC_CALL_HEADERS];
     u_char           text[NGX_SOCKADDR_STRLEN];
 
@@ -416,18 +439,23 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 
     sync_write_literal(w, ",\"ip\":\"");
 
+    ip.len = 0;
+    n = 0;
+
     if (r) {
-        sync_json_write_escaped(w, r->connection->addr_text.data,
-                                r->connection->addr_text.len);
+        ip.data = r->connection->addr_text.data;
+        ip.len = r->connection->addr_text.len;
         n = sync_call_from_request(r, headers);
 
     } else if (call->client) {
-        len = sync_client_address(call->client, text);
-        sync_json_write_escaped(w, text, len);
+        ip.data = text;
+        ip.len = sync_client_address(call->client, text);
         n = sync_call_from_caller(call->client->opaque, headers);
+    }
 
-    } else {
-        n = 0;
+    if (ip.len) {
+        sync_client_plain_address(&ip);
+        sync_json_write_escaped(w, ip.data, ip.len);
     }
 
     sync_write_literal(w, "\",\"locale\":");

@@ -117,6 +117,9 @@ struct sync_call_s {
 u_char *sync_call_print_id(u_char *p, sync_call_t *call);
 
 
+/* Whether that is not too much: SYNC_OK or SYNC_BUSY. */
+ngx_int_t sync_call_keeps(sync_settings_t *s, ngx_http_request_t *r);
+
 /*
  * Keeps what hooks need of the request's headers, if any is configured, and
  * a token that its client may come to have, which may be empty.  Returns

@@ -377,6 +377,12 @@ sync_connect_identify(sync_connect_t *cn)
     ngx_int_t           rc;
     sync_session_op_t  *op;
 
+    if (sync_call_keeps(cn->settings, cn->request) != SYNC_OK) {
+        sync_zone_count(cn->settings->main->zone, SYNC_COUNT_REFUSED, 1);
+
+        return sync_refusal_headers(cn->request);
+    }
+
     if (sync_token_find(cn->request, cn->settings, &cn->token)
         == SYNC_DECLINED)
     {

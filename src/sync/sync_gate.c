@@ -387,13 +387,7 @@ sync_gate_address(sync_gate_t *g, u_char *text, size_t len)
     g->ip.data = text;
     g->ip.len = len;
 
-    if (len > sizeof("::ffff:") - 1
-        && ngx_memcmp(text, "::ffff:", sizeof("::ffff:") - 1) == 0
-        && ngx_strlchr(text, text + len, '.'))
-    {
-        g->ip.data += sizeof("::ffff:") - 1;
-        g->ip.len -= sizeof("::ffff:") - 1;
-    }
+    sync_client_plain_address(&g->ip);
 }
 
 

@@ -10,6 +10,9 @@
 #include <sync_reply.h>
 
 
+#define SYNC_REFUSAL_HEADERS  431       /* RFC 6585, 5 */
+
+
 ngx_int_t
 sync_refusal_send(ngx_http_request_t *r, sync_str_t *code, ngx_uint_t status)
 {
@@ -59,4 +62,15 @@ sync_refusal_send(ngx_http_request_t *r, sync_str_t *code, ngx_uint_t status)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+sync_refusal_headers(ngx_http_request_t *r)
+{
+    sync_str_t  code;
+
+    sync_str_set(&code, "protocol.headersTooLarge");
+
+    return sync_refusal_send(r, &code, SYNC_REFUSAL_HEADERS);
 }

@@ -21,5 +21,8 @@
 ngx_int_t sync_refusal_send(ngx_http_request_t *r, sync_str_t *code,
     ngx_uint_t status);
 
+/* The same, of one whose headers are more than is kept: 431. */
+ngx_int_t sync_refusal_headers(ngx_http_request_t *r);
+
 
 #endif /* _SYNC_REFUSAL_H_INCLUDED_ */

@@ -36,6 +36,7 @@ struct sync_session_call_s {
     sync_str_t               key;
     sync_str_t               value;     /* what was read */
     sync_session_data_t      data;      /* what is written */
+    const char              *wrong;     /* with what should be one */
     uint32_t                 stamp;
     ngx_msec_t               ttl;       /* ms, as it is to live */
     ngx_msec_t               left;      /* ms, as it was read; 0: no end */
@@ -309,8 +310,7 @@ sync_session_call_got(redisReply *reply, sync_redis_error_e error,
         if (reply && reply->type == REDIS_REPLY_ERROR
             && ngx_strncmp(reply->str, "WRONGTYPE", 9) == 0)
         {
-            sync_session_invalid(sync_session_call_main, "value in Redis",
-                                 &call->token, "is not a string");
+            call->wrong = "is not a string";
 
         } else {
             call->failed = 1;
@@ -373,6 +373,7 @@ sync_session_call_is(sync_session_call_t *call, redisReply *reply)
                                                call->conf->realm,
                                                &call->token);
         call->found = 0;
+        call->wrong = NULL;
 
         if (++call->tries < SYNC_SESSION_TRIES && call->stamp
             && sync_session_call_get(call) == SYNC_OK)
@@ -452,6 +453,7 @@ sync_session_call_store(sync_session_call_t *call)
 
     main = sync_session_call_main;
     data = NULL;
+    wrong = call->wrong;
 
     if (call->found) {
         buf = ngx_pnalloc(call->pool, call->value.len + SYNC_SESSION_USER);
@@ -462,8 +464,6 @@ sync_session_call_store(sync_session_call_t *call)
         wrong = sync_session_parse(&call->value, buf, &call->data);
 
         if (wrong) {
-            sync_session_invalid(main, "value in Redis", &call->token,
-                                 wrong);
             call->found = 0;
 
         } else {
@@ -474,6 +474,14 @@ sync_session_call_store(sync_session_call_t *call)
     rc = sync_session_store_set(main->zone, call->conf->realm, &call->token,
                                 data, call->left, 0, call->stamp, &change);
 
+    if (rc == SYNC_AGAIN) {
+        return SYNC_AGAIN;
+    }
+
+    if (wrong) {
+        sync_session_invalid(main, "value in Redis", &call->token, wrong);
+    }
+
     if (rc == SYNC_OK) {
         sync_session_announce(main, &change, NULL);
     }
@@ -482,7 +490,7 @@ sync_session_call_store(sync_session_call_t *call)
         return data ? SYNC_OK : SYNC_DECLINED;
     }
 
-    return rc == SYNC_AGAIN ? SYNC_AGAIN : SYNC_ERROR;
+    return SYNC_ERROR;
 }
 
 
