@@ -15,7 +15,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(8);
+my $t = Test::Sync->new->plan(11);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -41,6 +41,8 @@ http {
         location /sse      { sync sse; }
         location /control/ { sync control; }
         location /status   { sync status; }
+        location /told     { sync_token cookie:t header:x-token query:q;
+                             return 200 "<$sync_token>"; }
         location /plain    { return 200 "x$sync_client$sync_user$sync_rooms"; }
     }
 }
@@ -73,6 +75,11 @@ like(logged('/ws/get'), qr/^4\d\d client=\S+ user=- rooms=\S+ /,
 	'no handshake');
 
 is($t->http('GET', '/plain')->body, 'x', 'empty elsewhere');
+is($t->http('GET', '/told', headers => [ Cookie => 't=a%62c' ])->body, '<abc>',
+	'a token, where it is asked for');
+is($t->http('GET', '/told?q=x', headers => [ 'X-Token' => 'abc' ])->body,
+	'<abc>', 'the first source');
+is($t->http('GET', '/told?q=a%01')->body, '<>', 'what is none');
 $t->http('GET', '/status');
 is(logged('/status'), '200 client=- user=- rooms=- close=- token=-',
 	'no client');

@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <sync_connect.h>
+#include <sync_token.h>
 
 
 static ngx_int_t ngx_http_sync_client_variable(ngx_http_request_t *r,
@@ -13,6 +14,8 @@ static ngx_int_t ngx_http_sync_client_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_sync_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_sync_rooms_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_sync_token_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_sync_no_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -36,7 +39,7 @@ static ngx_http_variable_t  ngx_http_sync_vars[] = {
     { ngx_string("sync_close"), NULL, ngx_http_sync_no_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
-    { ngx_string("sync_token"), NULL, ngx_http_sync_no_variable,
+    { ngx_string("sync_token"), NULL, ngx_http_sync_token_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -93,10 +96,29 @@ ngx_http_sync_rooms_variable(ngx_http_request_t *r,
 }
 
 
-/*
- * $sync_close: no request is there when a client closes.  $sync_token: there
- * are no sessions yet.
- */
+/* What the request itself has; not what a client says once it is connected. */
+
+static ngx_int_t
+ngx_http_sync_token_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    sync_str_t                  token;
+    ngx_http_sync_loc_conf_t   *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sync_module);
+
+    if (slcf->settings.main->zone == NULL
+        || sync_token_find(r, &slcf->settings, &token) == SYNC_DECLINED)
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_sync_set_variable(r, v, token.data, token.len);
+}
+
+
+/* $sync_close: no request is there when a client closes. */
 
 static ngx_int_t
 ngx_http_sync_no_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
