@@ -450,7 +450,7 @@ my ($id) = $ws->recv_text =~ /"sid":"([\w-]+)"/;
 $ws->reset;
 ok($t->wait_for(sub {
 	my $r = $t->http('GET', "/control/client?clientId=$id");
-	return $r->status == 404;
+	return !$r->json->{client}{connected};
 }), 'a WebSocket that broke');
 
 

@@ -358,5 +358,6 @@ sub acks {
 sub is_client {
 	my ($id) = @_;
 
-	return $t->http('GET', "/control/client?clientId=$id")->status == 200;
+	return $t->http('GET', "/control/client?clientId=$id")
+		->json->{client}{connected};
 }
