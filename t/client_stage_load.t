@@ -145,7 +145,9 @@ is($t->http('POST', '/control/publish', json => { room => 'other',
 cmp_ok($t->http('GET', '/status')->json->{worker}{hooksRunning}, '<=',
 	16, 'so many calls at once');
 $hook->go('on');
-is(scalar(grep { $_->recv_event('sync', 30) } @ws), MEMBERS, 'told at last');
+is(scalar(grep { $_->recv_event('sync', 30) } @ws), MEMBERS, 'told at last')
+	or diag(map { 'closed: ' . ($_->wait_close(0) // 'no') . "\n" }
+		@ws[0 .. 3]);
 
 # a filter, against none
 
