@@ -21,7 +21,7 @@ use Time::HiRes qw/ time /;
 
 my $CLIENTS = 24;
 
-my $t = Test::Sync->new(workers => 2)->plan(75);
+my $t = Test::Sync->new(workers => 2)->plan(78);
 
 $t->write_file('routes.json', <<'EOF');
 { "version": 1, "routes": {
@@ -251,6 +251,12 @@ my $r = call('login', 'token=secret-o');
 is($r->status, 503, 'by HTTP');
 is($r->json->{errorCode}, 'session.unavailable', 'the same');
 is(call('login')->json->{errorCode}, 'auth.required', 'who has no token');
+is(bearer('open', 'secret-o')->json->{status}, 'success',
+	'what needs none goes on by HTTP, too');
+is(bearer('login', 'secret-o')->json->{errorCode}, 'session.unavailable',
+	'but not what does');
+is(call('open', 'token=secret-o')->status, 503,
+	'nor what may be forged, by a cookie');
 is($t->ws('/ws', cookie => 'token=secret-o')->status, 503, 'a handshake');
 
 $redis->start;
@@ -302,6 +308,13 @@ sub call {
 	return $t->http('POST', "/sync/a/$name/v1", json => { data => {},
 		receiver => 'free:1' }, headers => [ $cookie
 		? ( Cookie => $cookie ) : () ]);
+}
+
+sub bearer {
+	my ($name, $token) = @_;
+	return $t->http('POST', "/sync/a/$name/v1", json => { data => {},
+		receiver => 'free:1' }, headers => [
+		Authorization => "Bearer $token" ]);
 }
 
 my $index;

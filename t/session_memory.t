@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(70);
+my $t = Test::Sync->new->plan(71);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -90,6 +90,9 @@ is(user('/ws?t=t1'), 'u1', 'query');
 is(user('/ws?t=t1', cookie => 'token=other'), undef, 'the first one counts');
 is(user('/ws?t=t1', cookie => 'token='), 'u1', 'an empty cookie is none');
 is(user('/ws?t=t1', cookie => 'xtoken=t2'), 'u1', 'a name is a whole one');
+
+is($t->ws('/ws', cookie => 'token=t1')->recv_event('connected', 2)->[1]{userId},
+	'u1', 'who has a token is greeted at once');
 
 my $auth = $t->ws('/ws');
 $auth->send_json([ 'auth', { token => 't1' } ]);

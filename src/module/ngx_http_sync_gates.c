@@ -233,8 +233,7 @@ ngx_http_sync_csrf_check(ngx_http_request_t *r, sync_str_t *session)
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_sync_module);
 
-    if (slcf->csrf.len == 0
-        || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
+    if (!ngx_http_sync_csrf_asks(r)
         || sync_filter_value(&o, session) != SYNC_OK
         || sync_json_get(&v, &o, "csrfToken") != SYNC_OK
         || v.type == SYNC_JSON_NULL)
@@ -265,4 +264,16 @@ ngx_http_sync_csrf_check(ngx_http_request_t *r, sync_str_t *session)
     }
 
     return diff ? NGX_DECLINED : NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_sync_csrf_asks(ngx_http_request_t *r)
+{
+    ngx_http_sync_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_sync_module);
+
+    return slcf->csrf.len
+           && !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS));
 }

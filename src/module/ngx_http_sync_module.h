@@ -188,6 +188,9 @@ char *ngx_http_sync_csrf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_sync_csrf_check(ngx_http_request_t *r,
     sync_str_t *session);
 
+/* Whether that is looked at: what cannot be, must not pass. */
+ngx_uint_t ngx_http_sync_csrf_asks(ngx_http_request_t *r);
+
 
 extern ngx_command_t  ngx_http_sync_commands[];
 extern ngx_module_t   ngx_http_sync_module;

@@ -435,6 +435,13 @@ ngx_http_sync_web_ask(ngx_http_sync_web_t *w, ngx_int_t rc)
         rc = ngx_http_sync_web_session(w);
     }
 
+    /* what needs no session goes on without, but for who a browser may be */
+
+    if (rc == SYNC_BUSY && !(w->cookie && ngx_http_sync_csrf_asks(r))) {
+        w->web.unknown = 1;
+        rc = SYNC_DECLINED;
+    }
+
     if (rc == SYNC_OK && w->cookie
         && ngx_http_sync_csrf_check(r, &w->web.session) != NGX_OK)
     {

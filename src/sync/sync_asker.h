@@ -101,6 +101,7 @@ struct sync_web_s {
     sync_str_t                token;    /* len 0: none */
     sync_route_method_e       method;
     unsigned                  stream:1; /* chunks are wanted */
+    unsigned                  unknown:1;    /* the session cannot be known */
 };
 
 

@@ -627,6 +627,7 @@ sync_request_check(sync_request_t *rq, sync_str_t *name,
     if (rq->web) {
         g.session = rq->web->session;
         g.token = rq->web->token;
+        g.unknown = rq->web->unknown;
         addr = &rq->web->request->connection->addr_text;
         sync_gate_address(&g, addr->data, addr->len);
 
@@ -683,6 +684,14 @@ sync_request_check_receiver(sync_request_t *rq, sync_reply_error_t *e)
             || (!s->receiver_any
                 && !sync_request_is_member(rq))))
     {
+        if (rq->web && rq->web->unknown) {
+            sync_str_set(&e->code, "session.unavailable");
+            e->params.len = 0;
+            e->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+            return SYNC_DECLINED;
+        }
+
         return sync_request_refuse(rq, e, SYNC_FAULT_MEMBER);
     }
 
