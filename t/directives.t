@@ -54,6 +54,7 @@ my $origins = '"same", an origin as "https://example.com", '
 my $rates = '"route=60r/m", "ip=100r/m"';
 my $sources = '"cookie:name", "header:name", "query:name", or '
 	. '"auth:name"';
+my $recovery = '"off", or a time up to 1d and "max=number" from 1 to 1000000';
 my $times = 'two times from 50ms to 1d: the interval and the '
 	. 'timeout';
 my $pattern = q(a room's name of 1 to 256 bytes, or the beginning )
@@ -186,6 +187,15 @@ my @bad = (
 	[ 'sync_max_rooms 65536',          '65536', 'a number from 1 to 65535' ],
 	[ 'sync_max_rooms 5k',             '5k', 'a number from 1 to 65535' ],
 
+	[ 'sync_recovery 0',               '0', $recovery ],
+	[ 'sync_recovery 2d',              '2d', $recovery ],
+	[ 'sync_recovery long',            'long', $recovery ],
+	[ 'sync_recovery max=5',           'max=5', $recovery ],
+	[ 'sync_recovery off max=5',       'off', $recovery ],
+	[ 'sync_recovery 2m 5',            '5', $recovery ],
+	[ 'sync_recovery 2m max=0',        'max=0', $recovery ],
+	[ 'sync_recovery 2m max=1000001',  'max=1000001', $recovery ],
+
 	[ 'sync_queue 1023',               '1023', 'a size from 1k to 1024m' ],
 	[ 'sync_queue 1025m',              '1025m', 'a size from 1k to 1024m' ],
 	[ 'sync_queue none',               'none', 'a size from 1k to 1024m' ],
@@ -212,7 +222,7 @@ my @twice = (
 	'sync_ping 1s 1s', 'sync_max_message 1k', 'sync_max_rooms 1',
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
 	'sync_token cookie:a', 'sync_routes off',
-	'sync_rate off', 'sync_csrf off',
+	'sync_rate off', 'sync_csrf off', 'sync_recovery off',
 );
 
 my @wrong = (
@@ -259,6 +269,7 @@ EOC
     sync_ping 50ms 1d;
     sync_max_message 1;
     sync_max_rooms 65535;
+    sync_recovery 1ms max=1000000;
 EOC
     sync websocket;
     sync_allow_origin same https://Example.COM:443/ http://[::1]:3000 null
@@ -266,6 +277,7 @@ EOC
     sync_receiver member all=off;
     sync_compression on level=9 min=0;
     sync_queue 1024m;
+    sync_recovery off;
     limit_except GET { deny all; }
     if ($arg_a) { set $a $sync_client$sync_user$sync_rooms; }
 EOC

@@ -159,6 +159,8 @@ struct sync_client_s {
     unsigned                      unknown:1;    /* who it is is being found */
     unsigned                      framed:1;     /* by ops->frame() */
     unsigned                      asked:1;      /* a token may come first */
+    unsigned                      ordered:1;    /* sync_order.h */
+    unsigned                      expelled:1;   /* told to go, for good */
 
     u_char                        sockaddr[1];  /* sync_client_sockaddr() */
 };

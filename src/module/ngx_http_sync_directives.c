@@ -300,6 +300,12 @@ ngx_command_t  ngx_http_sync_commands[] = {
       offsetof(ngx_http_sync_loc_conf_t, settings.client.max_message),
       &ngx_http_sync_message_bounds },
 
+    { ngx_string("sync_recovery"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_sync_recovery,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
     { ngx_string("sync_max_rooms"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_sync_bounded,

@@ -303,6 +303,7 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
     slcf->settings.receiver_any = NGX_CONF_UNSET;
     slcf->settings.receiver_all = NGX_CONF_UNSET;
     slcf->settings.max_rooms = NGX_CONF_UNSET_UINT;
+    slcf->settings.recovery.time = NGX_CONF_UNSET_MSEC;
 
     return slcf;
 }
@@ -347,6 +348,14 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(s->receiver_any, ps->receiver_any, 0);
     ngx_conf_merge_value(s->receiver_all, ps->receiver_all, 0);
     ngx_conf_merge_uint_value(s->max_rooms, ps->max_rooms, 50);
+
+    if (s->recovery.time == NGX_CONF_UNSET_MSEC) {
+        s->recovery = ps->recovery;
+    }
+
+    if (s->recovery.time == NGX_CONF_UNSET_MSEC) {
+        s->recovery.time = 0;
+    }
 
     for (i = 0; i < SYNC_HOOK_MAX; i++) {
 

@@ -174,6 +174,8 @@ ngx_int_t ngx_http_sync_redis_init(ngx_conf_t *cf,
 
 ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
 
+char *ngx_http_sync_recovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* Setters of what stands before the app. */
 char *ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_sync_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -52,6 +52,7 @@ typedef struct {
     size_t                    unused;
     ngx_uint_t                clients;
     ngx_uint_t                sessions;
+    ngx_uint_t                absent;
     ngx_uint_t                rooms;
     ngx_uint_t                patterns;
     ngx_uint_t                members;
@@ -305,7 +306,17 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
 
     { SYNC_COUNT_CLUSTER_UNANSWERED, "clusterUnanswered",
       "sync_cluster_unanswered_total",
-      "Hosts that were asked to, and did not answer." }
+      "Hosts that were asked to, and did not answer." },
+
+    { SYNC_COUNT_RETURNED, "returned", "sync_returned_total",
+      "Clients of Socket.IO that came back as they were." },
+
+    { SYNC_COUNT_RETURN_FAILED, "returnFailed", "sync_return_failed_total",
+      "Clients of Socket.IO that came back, and lacked something." },
+
+    { SYNC_COUNT_RETURN_DROPPED, "returnDropped",
+      "sync_return_dropped_total",
+      "Clients of Socket.IO that left, and could not be kept." }
 };
 
 
@@ -323,6 +334,9 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
 
     { "sync_sessions", "Engine.IO sessions that poll.",
       offsetof(ngx_http_sync_status_t, sessions) },
+
+    { "sync_absent", "Clients of Socket.IO that may come back.",
+      offsetof(ngx_http_sync_status_t, absent) },
 
     { "sync_rooms", "Rooms in the zone.",
       offsetof(ngx_http_sync_status_t, rooms) },
@@ -510,6 +524,7 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
 
     st->clients = z->sh->nclients;
     st->sessions = z->sh->nsids;
+    st->absent = z->sh->nabsents;
     st->rooms = z->sh->nrooms - z->sh->nprivate;
     st->patterns = z->sh->npatterns;
     st->members = z->sh->nmembers;
@@ -566,7 +581,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
 
     tp = ngx_timeofday();
 
-    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, "
+    json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
                      " s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b}, s:o, s:o}",
@@ -574,6 +589,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                      "timestamp", (json_int_t) tp->sec * 1000 + tp->msec,
                      "clients", (json_int_t) st->clients,
                      "sessions", (json_int_t) st->sessions,
+                     "absent", (json_int_t) st->absent,
                      "rooms", (json_int_t) st->rooms,
                      "patterns", (json_int_t) st->patterns,
                      "members", (json_int_t) st->members,

@@ -52,13 +52,17 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
 
 /* flags: it is in the room of its token, which is not one to be shown */
 
-#define SYNC_RECORD_TOKEN   0x01
+#define SYNC_RECORD_TOKEN      0x01
 
 /* it was a client, its members stand at their start, it was remembered */
 
-#define SYNC_RECORD_MET     0x02
-#define SYNC_RECORD_PLACED  0x04
-#define SYNC_RECORD_LEFT    0x08
+#define SYNC_RECORD_MET        0x02
+#define SYNC_RECORD_PLACED     0x04
+#define SYNC_RECORD_LEFT       0x08
+
+/* in what order it heard of its rooms is not known any more */
+
+#define SYNC_RECORD_UNORDERED  0x10
 
 /* rooms it is in, as they are shown; for its worker, or under the lock */
 

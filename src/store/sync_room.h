@@ -247,6 +247,14 @@ void sync_room_resume(sync_zone_t *z, sync_member_t *m, sync_position_t *pos,
 ngx_int_t sync_room_position(sync_zone_t *z, sync_room_t *room, uint64_t lsn,
     sync_position_t *pos);
 
+/*
+ * The same for a room that may be gone, and have come again: "known" is a
+ * position at or above the LSN, of the log that is meant.  SYNC_OK means that
+ * all after it is there.
+ */
+ngx_int_t sync_room_recall(sync_zone_t *z, sync_str_t *name,
+    sync_position_t *known, sync_position_t *pos);
+
 typedef struct {
     u_char              *buf;           /* the caller's */
     size_t               size;

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_room.h>
+#include <sync_absent.h>
 #include <sync_ack.h>
 #include <sync_former.h>
 
@@ -131,6 +132,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
     sync_room_must(text == NULL, text);
 
     text = sync_text_check(z, &sum.used);
+    sync_room_must(text == NULL, text);
+
+    text = sync_absent_check(z, &sum.used);
     sync_room_must(text == NULL, text);
 
     *lost = (sh->heap.ngranules - sh->heap.nfree) * SYNC_HEAP_GRANULE

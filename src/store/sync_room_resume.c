@@ -75,6 +75,33 @@ sync_room_position(sync_zone_t *z, sync_room_t *room, uint64_t lsn,
 
 
 ngx_int_t
+sync_room_recall(sync_zone_t *z, sync_str_t *name, sync_position_t *known,
+    sync_position_t *pos)
+{
+    ngx_int_t     rc;
+    sync_room_t  *room;
+
+    rc = SYNC_DECLINED;
+
+    sync_zone_lock(z);
+
+    room = sync_room_lookup_locked(z, name);
+
+    if (room && room->history && pos->lsn <= known->lsn) {
+        sync_room_trim_locked(z, room);
+
+        if (sync_log_resume_locked(&room->log, known) == SYNC_RESUME_OK) {
+            rc = sync_log_nonce_locked(&room->log, pos->lsn, &pos->nonce);
+        }
+    }
+
+    sync_zone_unlock(z);
+
+    return rc;
+}
+
+
+ngx_int_t
 sync_room_read(sync_zone_t *z, sync_member_t *m, sync_read_t *r)
 {
     ssize_t      n;

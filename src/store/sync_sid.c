@@ -28,11 +28,13 @@
 
 /* the structure has the size that is stated */
 
-typedef char sync_sid_is_160[sizeof(sync_sid_t) == 160 ? 1 : -1];
+typedef char sync_sid_is_168[sizeof(sync_sid_t) == 168 ? 1 : -1];
 
 
 static sync_sid_t *sync_sid_lookup_locked(sync_zone_t *z, const u_char *id);
-static void sync_sid_drop_namespace(sync_zone_t *z, sync_sid_t *s);
+static ngx_int_t sync_sid_set(sync_zone_t *z, sync_sid_chunk_t **place,
+    const void *data, size_t len);
+static void sync_sid_unset_locked(sync_zone_t *z, sync_sid_chunk_t **place);
 
 
 sync_sid_t *
@@ -179,7 +181,8 @@ sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s)
         sync_zone_free_locked(z, chunk);
     }
 
-    sync_sid_drop_namespace(z, s);
+    sync_sid_unset_locked(z, &s->nsp);
+    sync_sid_unset_locked(z, &s->order);
 
     for (p = sync_sid_bucket(z, s->id); *p != s; p = &(*p)->next) {
         /* void */
@@ -433,28 +436,44 @@ sync_sid_move(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
 ngx_int_t
 sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s, sync_str_t *nsp)
 {
+    return sync_sid_set(z, &s->nsp, nsp->data, nsp->len);
+}
+
+
+ngx_int_t
+sync_sid_set_order(sync_zone_t *z, sync_sid_t *s, const void *data,
+    size_t len)
+{
+    return sync_sid_set(z, &s->order, data, len);
+}
+
+
+static ngx_int_t
+sync_sid_set(sync_zone_t *z, sync_sid_chunk_t **place, const void *data,
+    size_t len)
+{
     sync_sid_chunk_t  *chunk;
 
     chunk = NULL;
 
     sync_zone_lock(z);
 
-    if (nsp->len) {
+    if (len) {
         chunk = sync_zone_alloc_locked(z, offsetof(sync_sid_chunk_t, data)
-                                          + nsp->len);
+                                          + len);
         if (chunk == NULL) {
             sync_zone_unlock(z);
             return SYNC_BUSY;
         }
 
         ngx_memzero(chunk, offsetof(sync_sid_chunk_t, data));
-        chunk->len = (uint32_t) nsp->len;
-        ngx_memcpy(chunk->data, nsp->data, nsp->len);
+        chunk->len = (uint32_t) len;
+        ngx_memcpy(chunk->data, data, len);
         sync_heap_order();
     }
 
-    sync_sid_drop_namespace(z, s);
-    s->nsp = chunk;
+    sync_sid_unset_locked(z, place);
+    *place = chunk;
 
     sync_zone_unlock(z);
 
@@ -463,14 +482,14 @@ sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s, sync_str_t *nsp)
 
 
 static void
-sync_sid_drop_namespace(sync_zone_t *z, sync_sid_t *s)
+sync_sid_unset_locked(sync_zone_t *z, sync_sid_chunk_t **place)
 {
     sync_sid_chunk_t  *chunk;
 
-    chunk = s->nsp;
+    chunk = *place;
 
     if (chunk) {
-        s->nsp = NULL;
+        *place = NULL;
         sync_heap_order();
 
         sync_zone_free_locked(z, chunk);

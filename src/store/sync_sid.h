@@ -70,13 +70,15 @@ struct sync_sid_node_s {                /* in the zone, in a session */
 };
 
 
-struct sync_sid_s {                     /* in the zone, 160 bytes */
+struct sync_sid_s {                     /* in the zone, 168 bytes */
     sync_sid_t          *next;          /* of the bucket */
     u_char               id[SYNC_SID_LEN];
     sync_record_t       *record;        /* of the client; NULL: none yet */
     sync_sid_chunk_t    *in;            /* for the owner, oldest first */
     sync_sid_chunk_t    *out;           /* for a poll, oldest first */
     sync_sid_chunk_t    *nsp;           /* the client's namespace, or NULL */
+    sync_sid_chunk_t    *order;         /* what it was told, for its next
+                                           owner; or NULL */
     sync_sid_node_t      owner;
     sync_sid_node_t      poll;          /* of the poll that waits */
     uint64_t             claim;         /* cookie of who asked for it */
@@ -248,6 +250,12 @@ sync_sid_chunk_t *sync_sid_out(sync_zone_t *z, sync_sid_t *s);
  */
 ngx_int_t sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s,
     sync_str_t *nsp);
+
+/*
+ * The same for what the next owner is to know; len 0: nothing.
+ */
+ngx_int_t sync_sid_set_order(sync_zone_t *z, sync_sid_t *s,
+    const void *data, size_t len);
 
 /* Sets the session's client; for the owner. */
 void sync_sid_set_record(sync_zone_t *z, sync_sid_t *s, sync_record_t *rec);

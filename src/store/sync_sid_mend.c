@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_sid.h>
+#include <sync_absent.h>
 #include <sync_former.h>
 #include <sync_room.h>
 #include <sync_session_store.h>
@@ -155,6 +156,8 @@ sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
         }
     }
 
+    sync_absent_mend(z);
+
     sync_session_store_mend(z, stamp->session);
     sync_heap_order();
 
@@ -249,6 +252,10 @@ sync_sid_check_one(sync_zone_t *z, sync_sid_t *s, size_t *used)
 
     if (s->nsp) {
         *used += sync_heap_block_size(&z->sh->heap, s->nsp);
+    }
+
+    if (s->order) {
+        *used += sync_heap_block_size(&z->sh->heap, s->order);
     }
 
     text = sync_sid_check_node(z, &s->owner);

@@ -11,7 +11,7 @@
 
 /*
  *     slab pool | sh | workers[] | rooms[] | records[] | sids[] | sessions[]
- *               | users[] | rates[] | heap
+ *               | users[] | absents[] | rates[] | heap
  *
  * The tables never move and never grow: at the zone's beginning, once.  What
  * comes and goes is in the heap.
@@ -96,7 +96,8 @@ sync_zone_create(sync_zone_t *z)
              + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *)
                              + sizeof(sync_former_t *))
              + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
-                                              + 2 * sizeof(sync_session_t *))
+                                              + 2 * sizeof(sync_session_t *)
+                                              + sizeof(sync_absent_t *))
              + (size_t) n * sizeof(sync_rate_t);
 
     if (size < tables + SYNC_ZONE_MIN / 2) {
@@ -122,7 +123,8 @@ sync_zone_create(sync_zone_t *z)
     sh->sids = (sync_sid_t **) (sh->formers + n);
     sh->sessions = (sync_session_t **) (sh->sids + n / SYNC_ZONE_SIDS);
     sh->users = sh->sessions + n / SYNC_ZONE_SIDS;
-    sh->rates = (sync_rate_t *) (sh->users + n / SYNC_ZONE_SIDS);
+    sh->absents = (sync_absent_t **) (sh->users + n / SYNC_ZONE_SIDS);
+    sh->rates = (sync_rate_t *) (sh->absents + n / SYNC_ZONE_SIDS);
     sh->rate_mask = n / SYNC_RATE_SET - 1;
 
     for (i = 0; i < slots; i++) {

@@ -56,7 +56,7 @@
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
 #define SYNC_RECEIPTS_MAX  256          /* under way; a power of two */
-#define SYNC_ZONE_VERSION  13           /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  14           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -81,6 +81,7 @@ typedef struct sync_session_s    sync_session_t;
 typedef struct sync_ack_s        sync_ack_t;
 typedef struct sync_text_s       sync_text_t;
 typedef struct sync_receipt_s    sync_receipt_t;
+typedef struct sync_absent_s     sync_absent_t;
 
 
 /*
@@ -161,6 +162,9 @@ typedef enum {
     SYNC_COUNT_CLUSTER_FORKS,       /* logs begun anew from Redis */
     SYNC_COUNT_CLUSTER_QUESTIONS,   /* asked of all hosts */
     SYNC_COUNT_CLUSTER_UNANSWERED,  /* hosts that did not, of each */
+    SYNC_COUNT_RETURNED,            /* clients that came back as they were */
+    SYNC_COUNT_RETURN_FAILED,       /* that came back, but something was lost */
+    SYNC_COUNT_RETURN_DROPPED,      /* that left, and were not kept */
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -266,6 +270,7 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     sync_sid_t         **sids;
     sync_session_t     **sessions;
     sync_session_t     **users;
+    sync_absent_t      **absents;       /* as many as sessions */
     uint32_t             rate_mask;     /* sets of rates - 1 */
     sync_rate_t         *rates;         /* sync_rate.h */
     uint64_t             key[2];        /* of sync_zone_hash() */
@@ -273,6 +278,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     ngx_uint_t           nclients;
     ngx_uint_t           nsids;
     ngx_uint_t           nsessions;     /* tokens that are known */
+    ngx_uint_t           nabsents;      /* clients that may come back */
+    uint32_t             absent_bucket; /* the next one to be swept */
     ngx_uint_t           nprivate;      /* rooms of tokens */
     uint64_t             session_version;   /* the last one given */
     uint32_t             session_epoch; /* a change may not have been told */

@@ -115,6 +115,7 @@ extern sync_fanout_worker_t  sync_fanout_worker;
 /* A member that reads for itself, see sync_replay.h. */
 
 typedef struct sync_replay_s  sync_replay_t;
+typedef struct sync_order_s   sync_order_t;
 
 struct sync_replay_s {
     sync_replay_t      *next;           /* of the client */
@@ -141,7 +142,7 @@ typedef struct {
 typedef struct sync_conflate_s  sync_conflate_t;
 
 
-/* What a client has that is behind, or has a list of positions. */
+/* What a client has that is behind, or has more than one position. */
 
 typedef struct {
     ngx_queue_t         queue;          /* of the worker, if it may go on */
@@ -150,6 +151,7 @@ typedef struct {
     sync_conflate_t    *held;           /* NULL: nothing */
     sync_place_t       *places;         /* in the order of the URL */
     ngx_uint_t          nplaces;
+    sync_order_t       *order;          /* of Socket.IO, or NULL */
     unsigned            queued:1;
 } sync_resume_t;
 
@@ -186,6 +188,9 @@ sync_member_t *sync_fanout_member(sync_client_t *c, sync_str_t *name);
 /* The row of a client that has a seat. */
 sync_member_t *sync_fanout_membership(sync_audience_t *a, sync_client_t *c);
 
+
+/* What the client has of that; NULL if there is no memory. */
+sync_resume_t *sync_fanout_resume(sync_client_t *c);
 
 /*
  * Has the member, which is behind, read for itself what is above lsn.  It is

@@ -344,6 +344,8 @@ sync_command_do(sync_client_t *c, sync_json_t *command)
         value.len = sync_json_unquote(buf, SYNC_COMMAND_MAX, &v);
         buf[value.len] = '\0';
 
+        c->expelled = 1;
+
         sync_client_close(c, code, (char *) buf);
 
         return;

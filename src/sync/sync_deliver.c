@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_conflate.h>
 #include <sync_deliver.h>
+#include <sync_order.h>
 #include <sync_relief.h>
 #include <sync_report.h>
 #include <sync_extra.h>
@@ -26,6 +27,7 @@ static ngx_uint_t sync_deliver_passes(sync_batch_t *b, sync_client_t *c,
     sync_entry_t *e, uint32_t i);
 static ngx_int_t sync_deliver_queue(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
+static uint64_t sync_deliver_lsn(sync_batch_t *b, uint32_t to);
 static void sync_deliver_moved(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, sync_entry_t *e);
 static ngx_int_t sync_deliver_held(sync_client_t *c, ngx_int_t rc);
@@ -464,6 +466,7 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
 
     if (rc == SYNC_OK) {
         sync_relief_note(a, c);
+        sync_order_note(c, a, sync_deliver_lsn(b, to));
 
         sync_zone_count(z, SYNC_COUNT_DELIVERED, to - from);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);
@@ -476,6 +479,25 @@ sync_deliver_queue(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     }
 
     return sync_deliver_slow(a, b, c, from, to);
+}
+
+
+/* The LSN of the message before the one numbered "to". */
+
+static uint64_t
+sync_deliver_lsn(sync_batch_t *b, uint32_t to)
+{
+    sync_entry_t  *e;
+
+    if (to == b->n) {
+        return b->last;
+    }
+
+    for (e = (sync_entry_t *) b->entries; to > 1; to--) {
+        e = sync_entry_next(e);
+    }
+
+    return e->lsn;
 }
 
 
@@ -501,6 +523,7 @@ sync_deliver_span(sync_audience_t *a, sync_client_t *c, sync_run_t *run,
 
     if (rc == SYNC_OK) {
         sync_relief_note(a, c);
+        sync_order_note(c, a, a->batch ? a->batch->last : a->last);
 
         sync_zone_count(z, SYNC_COUNT_DELIVERED, n);
         sync_zone_count(z, SYNC_COUNT_DELIVERED_BYTES, last - pos);

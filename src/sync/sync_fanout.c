@@ -16,6 +16,7 @@
 #include <sync_fanout_stage.h>
 #include <sync_late.h>
 #include <sync_notify.h>
+#include <sync_order.h>
 #include <sync_replay.h>
 #include <sync_roster.h>
 #include <sync_wake.h>
@@ -198,6 +199,8 @@ sync_fanout_join(sync_client_t *c, sync_str_t *name)
         sync_cluster_joined(name);
     }
 
+    sync_order_joined(c, j.member);
+
     if (!sync_name_is_private(name)) {
         sync_zone_count(sync_fanout_worker.zone, SYNC_COUNT_JOINS, 1);
         sync_notify_client(c, SYNC_HOOK_JOINED, name);
@@ -234,6 +237,7 @@ sync_fanout_leave_member(sync_client_t *c, sync_member_t *m)
 
     sync_late_forget(m);
     sync_fanout_forget(c, m);
+    sync_order_left(c, m->room);
     sync_fanout_unseat(a, m->index);
 
     if (a->n == 0) {

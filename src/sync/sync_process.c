@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_process.h>
+#include <sync_absent.h>
 #include <sync_bridge.h>
 #include <sync_call.h>
 #include <sync_collect.h>
@@ -259,6 +260,7 @@ sync_process_tick(void)
 
     sync_room_expire(z);
     sync_roster_tick();
+    sync_absent_expire(z);
 
     sync_bridge_tick();
     sync_redis_tick();

@@ -13,6 +13,7 @@
 #include <sync_audience.h>
 #include <sync_deliver.h>
 #include <sync_late.h>
+#include <sync_order.h>
 #include <sync_recipient.h>
 #include <sync_wake.h>
 #include <sync_ws.h>
@@ -194,6 +195,8 @@ sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
     for (last = &rs->replays; *last; last = &(*last)->next) {
 
         if ((*last)->member == m) {
+            sync_order_replay(c, m, lsn, slow);
+
             (*last)->cursor = lsn;
             (*last)->epoch = epoch;
             return SYNC_OK;
@@ -214,6 +217,8 @@ sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
     rp->slow = slow;
 
     *last = rp;
+
+    sync_order_replay(c, m, lsn, slow);
 
     m->start = SYNC_ROOM_READING;
 
@@ -603,6 +608,7 @@ sync_replay_stage_send(void *opaque, sync_client_t *c, sync_run_t *run)
     rc = sync_client_queue(c, run, 0, run->len);
 
     if (rc == SYNC_OK) {
+        sync_order_note(c, sync_fanout_audience(rp->member), rp->entry->lsn);
         return;
     }
 
@@ -749,9 +755,14 @@ sync_fanout_forget_all(sync_client_t *c)
         ngx_free(rs->places);
     }
 
+    if (rs->order) {
+        sync_order_free(rs->order);
+    }
+
     ngx_free(rs);
 
     c->resume = NULL;
     c->behind = 0;
     c->listed = 0;
+    c->ordered = 0;
 }

@@ -77,6 +77,14 @@ typedef enum {
 extern sync_str_t  sync_hook_events[SYNC_HOOK_MAX];
 
 
+/* sync_recovery */
+
+typedef struct {
+    ngx_msec_t              time;       /* ms; 0: off */
+    ngx_uint_t              max;        /* clients that are kept */
+} sync_recovery_conf_t;
+
+
 /* sync_hook; no hook if uri.len is 0 */
 
 typedef struct {
@@ -158,6 +166,7 @@ struct sync_settings_s {
     ngx_flag_t              receiver_any;
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */
+    sync_recovery_conf_t    recovery;
 };
 
 

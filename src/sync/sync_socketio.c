@@ -12,6 +12,8 @@
 #include <sync_connect.h>
 #include <sync_eio_client.h>
 #include <sync_fanout.h>
+#include <sync_order.h>
+#include <sync_recovery.h>
 #include <sync_replay.h>
 #include <sync_reply.h>
 #include <sync_request.h>
@@ -85,6 +87,7 @@ sync_socketio_move(sync_client_t *c, sync_sid_t *s)
     }
 
     if (c->record) {
+        sync_order_depart(c, s);
         return sync_fanout_depart(c, s);
     }
 
@@ -109,6 +112,8 @@ sync_socketio_arrived(sync_client_t *c, sync_sid_t *s)
     }
 
     c->record->transport = sync_client_ops(c)->transport;
+
+    sync_order_arrived(c, s);
 
     return sync_session_arrived(c);
 }
@@ -238,11 +243,28 @@ sync_socketio_fail(sync_client_t *c)
 static void
 sync_socketio_closed(sync_client_t *c)
 {
+    sync_str_t          nsp;
+    sync_recovery_t    *rv;
+    sync_eio_client_t  *eio;
+
     sync_socketio_disassemble(c);
 
     if (c->unknown) {
         sync_socketio_forget(c);
     }
 
+    rv = NULL;
+
+    if (c->record) {
+        eio = sync_eio_client(c);
+        sync_str_set(&nsp, "");
+
+        rv = sync_recovery_save(c, eio ? &eio->nsp : &nsp);
+    }
+
     sync_connect_closed(c);
+
+    if (rv) {
+        sync_recovery_keep(c, rv);
+    }
 }

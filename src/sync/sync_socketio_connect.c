@@ -14,6 +14,7 @@
 #include <sync_grant.h>
 #include <sync_notify.h>
 #include <sync_random.h>
+#include <sync_recovery.h>
 #include <sync_reply.h>
 #include <sync_session_attach.h>
 #include <sync_session_op.h>
@@ -39,6 +40,7 @@ typedef struct {
     sync_client_t     *client;
     sync_session_op_t  op;
     ngx_uint_t         reading;
+    sync_recovery_t   *recovery;        /* NULL: it is nobody who was here */
     sync_str_t         auth;            /* JSON, or empty */
     sync_str_t         rooms;           /* the same, of the connect hook */
     sync_str_t         user;
@@ -58,6 +60,8 @@ static ngx_int_t sync_socketio_token(sync_entrance_t *en,
     sync_sio_packet_t *pkt);
 static void sync_socketio_read(sync_session_op_t *op, ngx_int_t rc);
 static void sync_socketio_known(sync_entrance_t *en, ngx_int_t rc);
+static void sync_socketio_linked(void *data);
+static void sync_socketio_decide(sync_entrance_t *en);
 static void sync_socketio_ask(sync_entrance_t *en, sync_str_t *session);
 static void sync_socketio_write_namespace(sync_writer_t *w,
     sync_client_t *c);
@@ -66,6 +70,7 @@ static void sync_socketio_answered(sync_call_t *call,
 static void sync_socketio_grant(sync_entrance_t *en, sync_grant_t *g);
 static void sync_socketio_saved(sync_session_op_t *op, ngx_int_t rc);
 static void sync_socketio_admit(sync_entrance_t *en);
+static void sync_socketio_identify(sync_entrance_t *en);
 static ngx_int_t sync_socketio_enter(sync_entrance_t *en);
 static void sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code,
     ngx_uint_t status);
@@ -240,6 +245,10 @@ sync_socketio_entrance(sync_client_t *c, sync_sio_packet_t *pkt)
         sync_random(en->id, SYNC_ID_LEN);
     }
 
+    if (len) {
+        en->recovery = sync_recovery_take(c, &pkt->data);
+    }
+
     c->unknown = 1;
 
     ngx_queue_insert_tail(&sync_socketio_entrances, &en->queue);
@@ -311,7 +320,6 @@ sync_socketio_known(sync_entrance_t *en, ngx_int_t rc)
     sync_session_data_t  data;
 
     s = sync_settings(en->client);
-    data.json.len = 0;
 
     if (rc == SYNC_BUSY || rc == SYNC_ERROR) {
         sync_str_set(&code, "session.unavailable");
@@ -327,12 +335,58 @@ sync_socketio_known(sync_entrance_t *en, ngx_int_t rc)
         ngx_memcpy(en->name, data.user.data, data.user.len);
     }
 
-    if (s->hooks[SYNC_HOOK_CONNECT].uri.len) {
-        sync_socketio_ask(en, &data.json);
-
-    } else {
-        sync_socketio_admit(en);
+    if (en->recovery
+        && sync_recovery_wait(en->recovery, sync_socketio_linked, en)
+           == SYNC_AGAIN)
+    {
+        return;
     }
+
+    sync_socketio_decide(en);
+}
+
+
+static void
+sync_socketio_linked(void *data)
+{
+    sync_socketio_decide(data);
+}
+
+
+static void
+sync_socketio_decide(sync_entrance_t *en)
+{
+    uint64_t             version;
+    sync_settings_t     *s;
+    sync_session_data_t  data;
+
+    s = sync_settings(en->client);
+
+    if (en->recovery) {
+
+        if (sync_recovery_plan(en->recovery) == SYNC_OK) {
+            ngx_memcpy(en->id, sync_recovery_id(en->recovery), SYNC_ID_LEN);
+
+        } else {
+            sync_recovery_free(en->recovery, en->client, 0);
+            en->recovery = NULL;
+
+            sync_zone_count(sync_client_zone(), SYNC_COUNT_RETURN_FAILED, 1);
+        }
+    }
+
+    if (s->hooks[SYNC_HOOK_CONNECT].uri.len == 0) {
+        sync_socketio_admit(en);
+        return;
+    }
+
+    if (en->op.token.len == 0
+        || sync_session_of(s, &en->op.token, &data, &version) != SYNC_OK)
+    {
+        data.json.len = 0;
+    }
+
+    sync_socketio_ask(en, &data.json);
 }
 
 
@@ -524,7 +578,9 @@ sync_socketio_saved(sync_session_op_t *op, ngx_int_t rc)
 static void
 sync_socketio_admit(sync_entrance_t *en)
 {
-    u_char              text[SYNC_ID_TEXT + 2];
+    u_char             *p;
+    u_char              text[64 + SYNC_ID_TEXT + SYNC_RECOVERY_PID];
+    ngx_int_t           recovered;
     sync_str_t          code, head, data;
     sync_zone_t        *z;
     sync_client_t      *c;
@@ -534,6 +590,8 @@ sync_socketio_admit(sync_entrance_t *en)
     c = en->client;
     z = sync_client_zone();
     eio = sync_eio_client(c);
+
+    sync_socketio_identify(en);
 
     rec = sync_registry_add(z, sync_client_ops(c)->transport, en->id,
                             &en->user, (uintptr_t) c);
@@ -567,13 +625,29 @@ sync_socketio_admit(sync_entrance_t *en)
 
     sync_zone_count(z, SYNC_COUNT_CONNECTS, 1);
 
+    recovered = SYNC_OK;
+
+    if (en->recovery) {
+        recovered = sync_recovery_enter(en->recovery, c);
+
+        sync_recovery_free(en->recovery, c, 0);
+        en->recovery = NULL;
+    }
+
     sync_registry_print_id(text, en->id);
-    text[SYNC_ID_TEXT] = '"';
-    text[SYNC_ID_TEXT + 1] = '}';
+    p = text + SYNC_ID_TEXT;
+
+    if (sync_settings(c)->recovery.time && recovered == SYNC_OK) {
+        p = ngx_cpymem(p, "\",\"pid\":\"", sizeof("\",\"pid\":\"") - 1);
+        sync_recovery_pid(p, en->id);
+        p += SYNC_RECOVERY_PID;
+    }
+
+    p = ngx_cpymem(p, "\"}", 2);
 
     sync_str_set(&head, "40{\"sid\":\"");
     data.data = text;
-    data.len = SYNC_ID_TEXT + 2;
+    data.len = p - text;
 
     sync_socketio_leave(en);
 
@@ -583,6 +657,35 @@ sync_socketio_admit(sync_entrance_t *en)
         sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
         sync_eio_client_connected(c);
     }
+}
+
+
+/* Now that its session is known: who comes back may be somebody else. */
+
+static void
+sync_socketio_identify(sync_entrance_t *en)
+{
+    sync_str_t          nsp;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(en->client);
+    sync_str_set(&nsp, "");
+
+    if (en->recovery == NULL
+        || sync_recovery_is(en->recovery, en->client, &en->user,
+                            &en->op.token, eio ? &eio->nsp : &nsp))
+    {
+        return;
+    }
+
+    /* who it was may come yet */
+
+    sync_recovery_free(en->recovery, en->client, 1);
+    en->recovery = NULL;
+
+    sync_random(en->id, SYNC_ID_LEN);
+
+    sync_zone_count(sync_client_zone(), SYNC_COUNT_RETURN_FAILED, 1);
 }
 
 
@@ -665,6 +768,10 @@ sync_socketio_leave(sync_entrance_t *en)
 {
     if (en->reading) {
         sync_session_cancel(&en->op);
+    }
+
+    if (en->recovery) {
+        sync_recovery_free(en->recovery, en->client, 1);
     }
 
     en->client->unknown = 0;

@@ -214,6 +214,61 @@ publish(void)
 }
 
 
+/* three in one bucket: the one in the middle */
+
+static void
+put_absent(u_char last)
+{
+    u_char  id[SYNC_ID_LEN];
+
+    ngx_memzero(id, SYNC_ID_LEN);
+    id[SYNC_ID_LEN - 1] = last;
+
+    (void) sync_absent_put(&worker, id, ngx_current_msec + 1000, 10,
+                           (u_char *) "state", 5);
+}
+
+
+static void
+prepare_absent(void)
+{
+    prepare_none();
+
+    put_absent(1);
+    put_absent(2);
+    put_absent(3);
+}
+
+
+static void
+keep_absent(void)
+{
+    put_absent(2);
+}
+
+
+static void
+take_absent(void)
+{
+    u_char    id[SYNC_ID_LEN], buf[8];
+    uint64_t  deadline;
+
+    ngx_memzero(id, SYNC_ID_LEN);
+    id[SYNC_ID_LEN - 1] = 2;
+
+    (void) sync_absent_take(&worker, id, buf, sizeof(buf), &deadline);
+}
+
+
+static void
+sweep_absent(void)
+{
+    ngx_current_msec += 1000;
+
+    sync_absent_expire(&worker);
+}
+
+
 static void
 hit(void)
 {

@@ -8,6 +8,7 @@
 
 #include "zone.h"
 #include <sync_relay.h>
+#include <sync_absent.h>
 #include <sync_ack.h>
 #include <signal.h>
 #include <sys/ptrace.h>
@@ -100,6 +101,10 @@ static void prepare_receipt(void);
 static void say_counted(void);
 static void put_receipt(void);
 static void end_receipt(void);
+static void keep_absent(void);
+static void prepare_absent(void);
+static void take_absent(void);
+static void sweep_absent(void);
 static void hit(void);
 static void prepare_hits(void);
 static void prepare_over(void);
@@ -170,6 +175,9 @@ static crash_case_t  cases[] = {
     { "a message with one", prepare_receipt, say_counted },
     { "a report for it", prepare_receipt, put_receipt },
     { "a receipt that ends", prepare_receipt, end_receipt },
+    { "a client that is kept", prepare_absent, keep_absent },
+    { "one that comes back", prepare_absent, take_absent },
+    { "those that do not", prepare_absent, sweep_absent },
     { "a hit", prepare_none, hit },
     { "a hit that evicts", prepare_hits, hit },
     { "a hit in a new window", prepare_over, hit },

@@ -145,6 +145,14 @@ test_life(void)
     nsp.len = 4;
     (void) sync_sid_set_namespace(&workers[0], s->sid, &nsp);
 
+    is_int(sync_sid_set_order(&workers[0], s->sid, "order", 5), SYNC_OK,
+           "an order");
+    ok(s->sid->order->len == 5 && right(), "is there");
+    is_int(sync_sid_set_order(&workers[0], s->sid, NULL, 0), SYNC_OK,
+           "no order");
+    ok(s->sid->order == NULL && right(), "is not");
+    (void) sync_sid_set_order(&workers[0], s->sid, "order", 5);
+
     sync_sid_close(&workers[0], s->sid, &wake);
     is_int(sync_sid_exists(&z, s->id, SID_ENDPOINT), SYNC_DECLINED, "closed");
     ok(z.sh->nsids == 1, "but for the answer");
