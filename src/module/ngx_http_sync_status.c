@@ -9,6 +9,7 @@
 #include <sync_former.h>
 #include <sync_hook.h>
 #include <sync_redis.h>
+#include <sync_lease.h>
 #include <sync_worker.h>
 #include <jansson.h>
 
@@ -65,6 +66,8 @@ typedef struct {
     ngx_uint_t                redis_tracked;
     ngx_uint_t                redis_subscribed; /* all shards */
     ngx_uint_t                redis_degraded;
+    ngx_uint_t                redis_nhosts;
+    sync_host_t              *redis_hosts;
     ngx_uint_t                nworkers;
     ngx_http_sync_worker_t   *workers;
 } ngx_http_sync_status_t;
@@ -85,6 +88,8 @@ static ngx_int_t ngx_http_sync_status_read(ngx_http_request_t *r,
     sync_zone_t *z, ngx_http_sync_status_t *st);
 static ngx_int_t ngx_http_sync_status_json(ngx_http_request_t *r,
     sync_zone_t *z, ngx_http_sync_status_t *st, ngx_str_t *body);
+static json_t *ngx_http_sync_status_hosts(sync_zone_t *z,
+    ngx_http_sync_status_t *st);
 static json_t *ngx_http_sync_status_workers(ngx_http_sync_status_t *st);
 static json_t *ngx_http_sync_status_counters(ngx_http_sync_status_t *st);
 static ngx_int_t ngx_http_sync_status_prometheus(ngx_http_request_t *r,
@@ -375,7 +380,10 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
       offsetof(ngx_http_sync_status_t, redis_subscribed) },
 
     { "sync_redis_degraded", "Whether some of Redis is missing.",
-      offsetof(ngx_http_sync_status_t, redis_degraded) }
+      offsetof(ngx_http_sync_status_t, redis_degraded) },
+
+    { "sync_redis_hosts", "Hosts that share the Redis, with this one.",
+      offsetof(ngx_http_sync_status_t, redis_nhosts) }
 };
 
 
@@ -560,6 +568,14 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
                          && (!st->redis_subscribed
                              || st->redis_connected < st->redis_expected);
 
+    st->redis_hosts = ngx_palloc(r->pool, SYNC_HOSTS_MAX
+                                          * sizeof(sync_host_t));
+    if (st->redis_hosts == NULL) {
+        return NGX_ERROR;
+    }
+
+    st->redis_nhosts = sync_lease_hosts(z, st->redis_hosts);
+
     sync_zone_counters(z, st->counters);
 
     sync_former_count(z, &st->left, &st->left_bytes);
@@ -584,7 +600,8 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
     json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
                      " s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I},"
-                     " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b}, s:o, s:o}",
+                     " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o},"
+                     " s:o, s:o}",
                      "version", NGX_HTTP_SYNC_VERSION,
                      "timestamp", (json_int_t) tp->sec * 1000 + tp->msec,
                      "clients", (json_int_t) st->clients,
@@ -613,6 +630,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                          "tracked", (int) st->redis_tracked,
                          "subscribed", (int) st->redis_subscribed,
                          "degraded", (int) st->redis_degraded,
+                         "hosts", ngx_http_sync_status_hosts(z, st),
                      "workers", ngx_http_sync_status_workers(st),
                      "counters", ngx_http_sync_status_counters(st));
     if (json == NULL) {
@@ -641,6 +659,39 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
     free(text);
 
     return NGX_OK;
+}
+
+
+static json_t *
+ngx_http_sync_status_hosts(sync_zone_t *z, ngx_http_sync_status_t *st)
+{
+    json_t       *hosts, *host, *name;
+    ngx_uint_t    i;
+    sync_host_t  *h;
+    u_char        id[2 * sizeof(uint64_t) + 1];
+
+    hosts = json_array();
+
+    for (i = 0; i < st->redis_nhosts; i++) {
+        h = &st->redis_hosts[i];
+
+        *ngx_sprintf(id, "%016xL", h->id) = '\0';
+
+        name = json_stringn((char *) h->name,
+                            ngx_min(h->len, SYNC_HOST_NAME));
+
+        host = json_pack("{s:s, s:o, s:I, s:b}", "id", id,
+                         "name", name ? name : json_null(),
+                         "clients", (json_int_t) h->nclients,
+                         "self", (int) (h->id == z->sh->id));
+
+        if (json_array_append_new(hosts, host) != 0) {
+            json_decref(hosts);
+            return NULL;
+        }
+    }
+
+    return hosts;
 }
 
 

@@ -60,6 +60,8 @@
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
+#define SYNC_HOSTS_MAX     64           /* that are known, see sync_lease.h */
+#define SYNC_HOST_NAME     47           /* bytes of it that are kept */
 #define SYNC_RELAYS_MAX    8            /* zones of a host, see sync_relay.h */
 
 
@@ -250,6 +252,19 @@ typedef struct {
 } sync_stamp_t;
 
 
+/*
+ * A host that shares the Redis, as one hears.  There is nothing to mend: all
+ * of them are written anew each second.
+ */
+
+typedef struct {                        /* in the zone, 64 bytes */
+    uint64_t             id;
+    uint32_t             nclients;
+    uint8_t              len;
+    u_char               name[SYNC_HOST_NAME];
+} sync_host_t;
+
+
 struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             version;       /* of this layout */
     uint32_t             nworkers;      /* slots that have an eventfd */
@@ -313,6 +328,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             links[SYNC_HOLDERS_MAX];   /* of a shard: rises
                                            with each subscription */
     uint64_t             id;            /* of the host, for others */
+    ngx_uint_t           nhosts;        /* this one among them */
+    sync_host_t          hosts[SYNC_HOSTS_MAX];
 
     sync_heap_t          heap;
 

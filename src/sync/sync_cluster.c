@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_cluster.h>
 #include <sync_json.h>
+#include <sync_lease.h>
 #include <sync_mirror.h>
 #include <sync_name.h>
 #include <sync_question.h>
@@ -139,6 +140,7 @@ sync_cluster_init_worker(sync_main_settings_t *main)
     sync_timer_init(&cl->timer, sync_cluster_wait_handler, 0);
 
     sync_question_init_worker(main);
+    sync_lease_init_worker(main);
     sync_append_init_worker(main);
     sync_mirror_init_worker(main, sync_cluster_tell_linked);
     sync_topic_init_worker(main, &sync_cluster_topic);
@@ -169,6 +171,7 @@ sync_cluster_tick(void)
 
         if (sync_redis_subscribed(i)) {
             sync_cluster_beat(i);
+            sync_lease_beat(i);
         }
     }
 
@@ -187,6 +190,33 @@ sync_cluster_send_room(sync_str_t *room, sync_message_t *m,
 
     return sync_cluster_send(sync_redis_shard(room), &channel, m, handler,
                              data);
+}
+
+
+ngx_int_t
+sync_cluster_count(sync_str_t *room, sync_lease_counted_pt handler,
+    void *data, sync_lease_count_t **count)
+{
+    ngx_str_t   name;
+    sync_str_t  key;
+    u_char      buf[SYNC_TOPIC_KEY];
+
+    if (sync_cluster.main == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    if (room == NULL) {
+        ngx_str_set(&name, "");
+        return sync_lease_count(0, &name, handler, data, count);
+    }
+
+    sync_topic_key(room, &key, buf);
+
+    name.data = key.data;
+    name.len = key.len;
+
+    return sync_lease_count(sync_redis_shard(room), &name, handler, data,
+                            count);
 }
 
 
@@ -504,6 +534,7 @@ sync_cluster_up(ngx_uint_t shard)
     sync_cluster.main->zone->sh->links[shard]++;
 
     sync_topic_up(shard);
+    sync_lease_up(shard);
 }
 
 
@@ -518,6 +549,7 @@ static void
 sync_cluster_down(ngx_uint_t shard)
 {
     sync_topic_down(shard);
+    sync_lease_down(shard);
 }
 
 

@@ -11,6 +11,7 @@
 #include <sync_settings.h>
 #include <sync_packet.h>
 #include <sync_append.h>
+#include <sync_lease.h>
 
 
 /*
@@ -62,7 +63,13 @@ ngx_int_t sync_cluster_send_room(sync_str_t *room, sync_message_t *m,
 ngx_int_t sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
     sync_message_t *m, sync_str_t *id, sync_append_pt handler, void *data);
 
-/* The same for what goes to the workers of every host, by m->kind. */
+/*
+ * As sync_lease_count(), for a room, or, if it is NULL, for all clients.
+ */
+ngx_int_t sync_cluster_count(sync_str_t *room, sync_lease_counted_pt handler,
+    void *data, sync_lease_count_t **count);
+
+/* What goes to the workers of every host, by m->kind; as send_room does. */
 ngx_int_t sync_cluster_send_all(sync_message_t *m);
 
 /* An order, JSON, for the workers of all other hosts. */

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_control_op.h>
+#include <sync_cluster.h>
 #include <sync_command.h>
 #include <sync_conflate.h>
 #include <sync_frame.h>
@@ -43,6 +44,8 @@ static ngx_int_t sync_control_saying(sync_control_t *ctl, sync_saying_t *s);
 static ngx_int_t sync_control_say_clients(sync_control_t *ctl,
     sync_control_target_t *target, sync_saying_t *s);
 static ngx_int_t sync_control_say_all(sync_control_t *ctl, sync_saying_t *s);
+static void sync_control_all_cleanup(void *data);
+static void sync_control_all_counted(void *data, ngx_uint_t n);
 static ngx_int_t sync_control_close(sync_control_t *ctl, ngx_uint_t code);
 static ngx_int_t sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
     ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n);
@@ -658,11 +661,27 @@ sync_control_say_clients(sync_control_t *ctl, sync_control_target_t *target,
 }
 
 
+/* There are clients on other hosts as well. */
+
+typedef struct {
+    sync_control_t         *ctl;
+    sync_lease_count_t     *count;      /* NULL: they were counted */
+    ngx_uint_t              receivers;
+} sync_control_all_t;
+
+
 static ngx_int_t
 sync_control_say_all(sync_control_t *ctl, sync_saying_t *s)
 {
-    ngx_int_t    rc;
-    sync_said_t  said;
+    ngx_int_t            rc;
+    sync_said_t          said;
+    ngx_pool_cleanup_t  *cln;
+    sync_control_all_t  *all;
+
+    cln = ngx_pool_cleanup_add(ctl->pool, sizeof(sync_control_all_t));
+    if (cln == NULL) {
+        return SYNC_ERROR;
+    }
 
     ngx_memzero(&said, sizeof(sync_said_t));
 
@@ -672,10 +691,46 @@ sync_control_say_all(sync_control_t *ctl, sync_saying_t *s)
         return sync_control_full(ctl);
     }
 
+    all = cln->data;
+    all->ctl = ctl;
+    all->receivers = said.receivers;
+
+    if (sync_cluster_count(NULL, sync_control_all_counted, all, &all->count)
+        == SYNC_OK)
+    {
+        cln->handler = sync_control_all_cleanup;
+        return SYNC_AGAIN;
+    }
+
     sync_control_set(ctl, ctl->answer, "receivers",
                      json_integer(said.receivers));
 
     return SYNC_OK;
+}
+
+
+static void
+sync_control_all_cleanup(void *data)
+{
+    sync_control_all_t *all = data;
+
+    if (all->count) {
+        sync_lease_cancel(all->count);
+    }
+}
+
+
+static void
+sync_control_all_counted(void *data, ngx_uint_t n)
+{
+    sync_control_all_t *all = data;
+
+    all->count = NULL;
+
+    sync_control_set(all->ctl, all->ctl->answer, "receivers",
+                     json_integer((json_int_t) (all->receivers + n)));
+
+    sync_control_done(all->ctl, SYNC_OK);
 }
 
 

@@ -122,6 +122,7 @@ sync_control_rooms_say(sync_control_rooms_t *all, sync_saying_t *s,
     sync_control_room_t  *room;
 
     ctl = all->ctl;
+    s->count = 1;
 
     for (i = 0; i < all->n; i++) {
         room = &all->rooms[i];

@@ -19,6 +19,10 @@ static void sync_publish_message(sync_message_t *m, sync_saying_t *s);
 static ngx_int_t sync_publish_others(sync_main_settings_t *main,
     sync_str_t *room, sync_message_t *m, sync_publish_done_pt done,
     void *data, sync_publish_t **publish);
+static void sync_publish_count(sync_publish_t *pb, sync_str_t *room,
+    sync_saying_t *s);
+static void sync_publish_counted(void *data, ngx_uint_t n);
+static void sync_publish_end(sync_publish_t *pb);
 static void sync_publish_sent(redisReply *reply, sync_redis_error_e error,
     void *data);
 static ngx_int_t sync_publish_append(sync_main_settings_t *main,
@@ -38,6 +42,9 @@ struct sync_publish_s {
     sync_publish_done_pt    done;       /* NULL: nobody asks */
     void                   *data;
     sync_said_t             said;
+    ngx_int_t               rc;
+    unsigned                sent:1;     /* Redis has answered */
+    unsigned                counted:1;  /* the same, or is not asked */
 };
 
 
@@ -118,6 +125,7 @@ sync_publish_room_later(sync_main_settings_t *main, sync_str_t *room,
 
     if (sent == SYNC_AGAIN) {
         (*publish)->said = *said;
+        sync_publish_count(*publish, room, s);
     }
 
     return (sent == SYNC_AGAIN) ? SYNC_AGAIN : SYNC_OK;
@@ -148,6 +156,7 @@ sync_publish_others(sync_main_settings_t *main, sync_str_t *room,
     pb->main = main;
     pb->done = done;
     pb->data = data;
+    pb->counted = 1;
 
     if (sync_cluster_send_room(room, m, sync_publish_sent, pb) != SYNC_OK) {
         ngx_free(pb);
@@ -167,8 +176,49 @@ sync_publish_sent(redisReply *reply, sync_redis_error_e error, void *data)
 {
     sync_publish_t *pb = data;
 
+    pb->sent = 1;
+
+    sync_publish_end(pb);
+}
+
+
+/* How many others hear it; that is known after it was sent. */
+
+static void
+sync_publish_count(sync_publish_t *pb, sync_str_t *room, sync_saying_t *s)
+{
+    sync_lease_count_t  *count;
+
+    if (s->count
+        && sync_cluster_count(room, sync_publish_counted, pb, &count)
+           == SYNC_OK)
+    {
+        pb->counted = 0;
+    }
+}
+
+
+static void
+sync_publish_counted(void *data, ngx_uint_t n)
+{
+    sync_publish_t *pb = data;
+
+    pb->counted = 1;
+    pb->said.receivers += n;
+
+    sync_publish_end(pb);
+}
+
+
+static void
+sync_publish_end(sync_publish_t *pb)
+{
+    if (!pb->sent || !pb->counted) {
+        return;
+    }
+
     if (pb->done) {
-        pb->done(SYNC_OK, &pb->said, pb->data);
+        pb->done(pb->rc, &pb->said, pb->data);
     }
 
     ngx_free(pb);
@@ -196,6 +246,7 @@ sync_publish_append(sync_main_settings_t *main, sync_str_t *room,
         pb->done = done;
         pb->data = data;
         pb->said = *said;
+        pb->counted = 1;
 
         if (sync_cluster_append(room, &rule->room, m, &s->id,
                                 sync_publish_appended, pb)
@@ -206,6 +257,8 @@ sync_publish_append(sync_main_settings_t *main, sync_str_t *room,
             }
 
             *publish = pb;
+
+            sync_publish_count(pb, room, s);
 
             return SYNC_AGAIN;
         }
@@ -249,11 +302,10 @@ sync_publish_appended(ngx_int_t rc, sync_position_t *pos, ngx_uint_t repeated,
         sync_zone_count(z, SYNC_COUNT_CLUSTER_SENT, 1);
     }
 
-    if (pb->done) {
-        pb->done(rc, &pb->said, pb->data);
-    }
+    pb->rc = rc;
+    pb->sent = 1;
 
-    ngx_free(pb);
+    sync_publish_end(pb);
 }
 
 

@@ -31,6 +31,7 @@ typedef struct {
     sync_str_t           extra;         /* for those who deliver it */
     sync_str_t           id;            /* its publisher's name for it, or "" */
     uint64_t             lsn;           /* its publisher's; 0: the next one */
+    unsigned             count:1;       /* receivers on other hosts, too */
 } sync_saying_t;
 
 

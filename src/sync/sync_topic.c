@@ -8,17 +8,14 @@
 #include <ngx_core.h>
 #include <ngx_sha1.h>
 #include <sync_topic.h>
+#include <sync_lease.h>
 #include <sync_name.h>
 
 
-#define SYNC_TOPIC_SWEEP   1024         /* topics looked at each second */
 #define SYNC_TOPIC_PAGE    64           /* rooms read at once */
 #define SYNC_TOPIC_PAGES   16           /* of them, each second */
 #define SYNC_TOPIC_LINGER  5000         /* ms to keep one without members */
 #define SYNC_TOPIC_BATCH   256          /* channels of a SUBSCRIBE */
-
-#define SYNC_TOPIC_DIGEST  20           /* bytes of a SHA-1 */
-#define SYNC_TOPIC_KEY     (1 + 2 * SYNC_TOPIC_DIGEST)
 
 
 typedef struct {
@@ -47,7 +44,6 @@ typedef struct {
 } sync_topic_batch_t;
 
 
-static void sync_topic_key(sync_str_t *room, sync_str_t *key, u_char *buf);
 static sync_topic_t *sync_topic_find(sync_str_t *key);
 static sync_topic_t *sync_topic_create(sync_str_t *room);
 static void sync_topic_destroy(sync_topic_t *topic);
@@ -61,6 +57,7 @@ static void sync_topic_answered(redisReply *reply, sync_redis_error_e error,
 static void sync_topic_unanswered(redisReply *reply,
     sync_redis_error_e error, void *data);
 static void sync_topic_sweep(void);
+static void sync_topic_tell(sync_topic_t *topic, ngx_uint_t n);
 
 
 static sync_topic_worker_t  sync_topic_worker;
@@ -159,7 +156,7 @@ sync_topic_name(sync_topic_t *topic, sync_str_t *room)
 
 /* The name, or what of a secret one may be told. */
 
-static void
+void
 sync_topic_key(sync_str_t *room, sync_str_t *key, u_char *buf)
 {
     ngx_sha1_t  sha1;
@@ -380,6 +377,7 @@ sync_topic_tick(void)
 
     sync_topic_sweep();
     sync_topic_batch_send();
+    sync_lease_flush();
 }
 
 
@@ -578,7 +576,7 @@ sync_topic_unanswered(redisReply *reply, sync_redis_error_e error,
 static void
 sync_topic_sweep(void)
 {
-    ngx_uint_t            i, n;
+    ngx_uint_t            i, n, nmembers;
     ngx_queue_t          *q;
     sync_str_t            channel;
     const char           *argv[2];
@@ -588,7 +586,7 @@ sync_topic_sweep(void)
     u_char                buf[SYNC_TOPIC_CHANNEL_MAX];
 
     w = &sync_topic_worker;
-    n = ngx_min(w->n, SYNC_TOPIC_SWEEP);
+    n = ngx_min(w->n, ngx_max(SYNC_LEASE_ROOMS, w->n / 8));
 
     for (i = 0; i < n; i++) {
         q = ngx_queue_head(&w->topics);
@@ -601,7 +599,11 @@ sync_topic_sweep(void)
             w->handler->keep(topic);
         }
 
-        if (sync_room_count(w->main->zone, &topic->room)) {
+        nmembers = sync_room_count(w->main->zone, &topic->room);
+
+        sync_topic_tell(topic, nmembers);
+
+        if (nmembers) {
             topic->seen = ngx_current_msec;
             continue;
         }
@@ -631,5 +633,27 @@ sync_topic_sweep(void)
         }
 
         sync_topic_destroy(topic);
+    }
+}
+
+
+static void
+sync_topic_tell(sync_topic_t *topic, ngx_uint_t n)
+{
+    uint32_t  epoch;
+
+    epoch = sync_lease_epoch(topic->shard);
+
+    if (topic->epoch != epoch) {
+
+        /* nothing is known of it any more */
+
+        topic->epoch = epoch;
+        topic->told = 0;
+    }
+
+    if (topic->told != n) {
+        topic->told = (uint32_t) n;
+        sync_lease_tell(topic->shard, &topic->node.str, n);
     }
 }

@@ -33,6 +33,8 @@ typedef struct {
     ngx_uint_t           shard;
     ngx_msec_t           seen;          /* it had members */
     ngx_uint_t           asked;         /* number of the SUBSCRIBE */
+    uint32_t             told;          /* members that others know of */
+    uint32_t             epoch;         /* of that, see sync_lease.h */
 
     /* of a room that keeps a history, see sync_mirror.h */
 
@@ -76,6 +78,12 @@ void sync_topic_name(sync_topic_t *topic, sync_str_t *room);
 /* Subscribes to what there is of a shard; forgets all of it. */
 void sync_topic_up(ngx_uint_t shard);
 void sync_topic_down(ngx_uint_t shard);
+
+/* What may be told of a room's name; buf has SYNC_TOPIC_KEY bytes. */
+void sync_topic_key(sync_str_t *room, sync_str_t *key, u_char *buf);
+
+#define SYNC_TOPIC_DIGEST  20           /* bytes of a SHA-1 */
+#define SYNC_TOPIC_KEY     (1 + 2 * SYNC_TOPIC_DIGEST)
 
 /* Each second. */
 void sync_topic_tick(void);

@@ -280,6 +280,28 @@ sub upgrade {
 	return $old;
 }
 
+# Kills all of it, with SIGKILL, as if the machine had died.
+
+sub kill_all {
+	my ($self) = @_;
+
+	$self->expected(qr/worker process \d+ exited on signal 9/,
+		qr/shared memory zone .* was locked by/);
+
+	# the master first: it would start others
+
+	for my $p (sort { ($b->[2] =~ /master/) <=> ($a->[2] =~ /master/) }
+		$self->processes)
+	{
+		kill 'KILL', $p->[0];
+	}
+
+	$self->wait_for(sub { return !$self->processes })
+		or die "nginx was not killed\n";
+
+	return $self;
+}
+
 # Sends a signal to the master, or to a process.
 
 sub signal {
