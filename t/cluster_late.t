@@ -16,7 +16,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(13);
+my $a = Test::Sync->new->plan(14);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 1);
 my $late = $b->testdir . '/late.sock';
@@ -72,7 +72,7 @@ is($es->recv_json->{recovery}{'brief:1'}{reason}, 'unavailable',
 
 my ($whole) = member($b, 'doc:1');
 my ($empty, $e) = member($b, 'doc:2');
-is($e->{pos}, '0/0.00000000', 'nothing is the same on all hosts');
+is($e->{pos}, '0/0.00000000', 'where it begins is not known');
 
 # what nobody there hears
 
@@ -102,10 +102,13 @@ is($es->recv_json->{data}, 9, 'then what is new');
 # where nothing was said nothing is missing
 
 publish('doc:2', 1);
-is($empty->recv_json->[0], 'x', 'no gap in an empty room');
+my $first = $empty->recv_json;
+is($first->[0], 'x', 'no gap in an empty room');
 
-ok((member($a, 'doc:2', $e->{pos}))[1]{recovered},
+ok((member($a, 'doc:2', $first->[2]{pos}))[1]{recovered},
 	'and its position is good elsewhere');
+is((member($a, 'doc:2', $e->{pos}))[1]{reason}, 'fork',
+	'but not one of nowhere');
 
 ###############################################################################
 

@@ -16,7 +16,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(36);
+my $a = Test::Sync->new->plan(48);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 1);
 
@@ -60,8 +60,11 @@ ok(linked($_), 'links') for $a, $b;
 my ($wa, $ja) = member($a, 'doc:1');
 my ($wb, $jb) = member($b, 'doc:1');
 
-is_deeply([ @{$ja}{qw/ recovered reason pos /} ],
-	[ JSON::PP::false(), 'new', '0/0.00000000' ], 'an empty room');
+ok(!$ja->{recovered}, 'an empty room');
+is($ja->{reason}, 'new', 'there was no position');
+like($ja->{pos}, qr!^0/0\.[0-9a-f]{8}$!, 'there is one now');
+isnt($ja->{pos}, '0/0.00000000', 'of this life');
+is($jb->{pos}, $ja->{pos}, 'the same on the other host');
 
 my @said;
 
@@ -119,6 +122,35 @@ is($twice->{position}, $once->{position}, 'known by its id');
 
 publish($a, 'doc:1', data => 'next');
 is_deeply([ map { $_->[1] } @{heard($wb, 2)} ], [ 'once', 'next' ], 'said once');
+
+# nothing was said yet, and then something; the same after it came to its end
+
+my ($wn, $jn) = member($a, 'doc:new');
+$wn->disconnect;
+my ($wm, $jm) = member($b, 'doc:new', $jn->{pos});
+ok($jm->{recovered}, 'nothing was missed');
+publish($a, 'doc:new', data => 'first');
+is(heard($wm, 1)->[0][1], 'first', 'heard');
+$wm->disconnect;
+
+($wn, $jm) = member($c, 'doc:new', $jn->{pos});
+ok($jm->{recovered}, 'on a host that never had it');
+is(heard($wn, 1)->[0][1], 'first', 'all of it');
+$wn->disconnect;
+
+$redis->command('DEL', 'app:s:doc:new');
+my $d = Test::Sync->new;
+$d->write_conf($b->read_file('nginx.conf') =~ s/\Q${\$b->testdir}\E/$d->testdir/ger
+	=~ s/127\.0\.0\.1:${\$b->port};/'127.0.0.1:' . $d->port . ';'/ger);
+$d->run;
+ok(linked($d), 'a fourth host');
+
+(undef, $jm) = member($d, 'doc:new', $jn->{pos});
+ok(!$jm->{recovered}, 'another life of an empty room');
+is($jm->{reason}, 'fork', 'is told');
+publish($d, 'doc:new', data => 'second');
+(undef, $jm) = member($d, 'doc:new', $jn->{pos});
+is($jm->{reason}, 'fork', 'and of one that is not');
 
 # the publisher's own LSN
 

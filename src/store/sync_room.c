@@ -524,7 +524,7 @@ sync_room_create_locked(sync_zone_t *z, sync_str_t *name,
 
     /*
      * two logs do not begin alike, of this zone or of another; but where they
-     * are copies of one, nothing is the same in all of them
+     * are copies of one, it is not known yet where that begins
      */
 
     if (!rule->mirrored) {

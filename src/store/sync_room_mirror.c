@@ -70,9 +70,13 @@ sync_room_rebase(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
     z->sh->stamp.room = room;
     sync_heap_order();
 
-    /* whoever is there was told another place to go on from */
+    /*
+     * whoever is there was told another place to go on from; before the first
+     * entry, where it was not known yet, that is the same
+     */
 
-    if (!new && (log->count || log->top != at->lsn || log->nonce != at->nonce))
+    if (!new && (log->count || log->top != at->lsn
+                 || (log->nonce != at->nonce && (log->top || log->nonce))))
     {
         sync_log_reset_locked(z, log);
     }
@@ -119,6 +123,17 @@ sync_room_mirror(sync_zone_t *z, sync_str_t *name, sync_position_t *prev,
     }
 
     log = &room->log;
+
+    if (prev->lsn == 0 && log->top == 0 && log->nonce == 0) {
+
+        /* where it begins is known now */
+
+        z->sh->stamp.room = room;
+        sync_heap_order();
+
+        log->birth = prev->nonce;
+        log->nonce = prev->nonce;
+    }
 
     if (m->lsn <= log->top) {
         rc = sync_log_nonce_locked(log, m->lsn, &nonce);

@@ -21,6 +21,9 @@
 static void sync_mirror_read(sync_topic_t *topic);
 static void sync_mirror_answered(redisReply *reply, sync_redis_error_e error,
     void *data);
+static void sync_mirror_empty(sync_topic_t *topic);
+static void sync_mirror_born(redisReply *reply, sync_redis_error_e error,
+    void *data);
 static ngx_int_t sync_mirror_page(sync_topic_t *topic, redisReply *reply);
 static ngx_int_t sync_mirror_entry(sync_topic_t *topic, redisReply *reply,
     ngx_uint_t first);
@@ -143,6 +146,10 @@ sync_mirror_answered(redisReply *reply, sync_redis_error_e error, void *data)
         sync_mirror_read(topic);
         return;
 
+    case SYNC_DECLINED:
+        sync_mirror_empty(topic);
+        return;
+
     case SYNC_ERROR:
 
         if (!topic->whole) {
@@ -161,43 +168,112 @@ sync_mirror_answered(redisReply *reply, sync_redis_error_e error, void *data)
 }
 
 
+/* There is nothing in the stream: is it the one that we have? */
+
+static void
+sync_mirror_empty(sync_topic_t *topic)
+{
+    sync_rule_t  *rule;
+
+    rule = sync_settings_rule(sync_mirror_main, &topic->room);
+
+    if (sync_append_birth(topic->shard, &topic->room, &rule->room,
+                          &topic->call, sync_mirror_born, topic)
+        != SYNC_OK)
+    {
+        topic->call = NULL;
+        topic->behind = 1;
+    }
+}
+
+
+static void
+sync_mirror_born(redisReply *reply, sync_redis_error_e error, void *data)
+{
+    sync_topic_t *topic = data;
+
+    uint32_t          nonce;
+    sync_rule_t      *rule;
+    sync_position_t   top;
+
+    topic->call = NULL;
+
+    if (error != SYNC_REDIS_OK) {
+        topic->behind = 1;
+        return;
+    }
+
+    if (sync_room_top(sync_mirror_main->zone, &topic->room, &top) != SYNC_OK) {
+        ngx_memzero(&top, sizeof(sync_position_t));
+        topic->whole = 1;
+    }
+
+    switch (sync_append_parse_birth(&nonce, reply)) {
+
+    case SYNC_OK:
+        break;
+
+    case SYNC_DECLINED:
+
+        if (!topic->whole && top.lsn) {
+
+            /* it ends before what we have */
+
+            sync_mirror_whole(topic);
+            return;
+        }
+
+        /* something came meanwhile */
+
+        sync_mirror_read(topic);
+        return;
+
+    default:
+        topic->behind = 1;
+        return;
+    }
+
+    if (!topic->whole) {
+
+        if (top.lsn || top.nonce != nonce) {
+            sync_mirror_whole(topic);
+            return;
+        }
+
+        sync_mirror_done(topic);
+        return;
+    }
+
+    top.lsn = 0;
+    top.nonce = nonce;
+
+    rule = sync_settings_rule(sync_mirror_main, &topic->room);
+
+    if (sync_room_rebase(sync_mirror_main->zone, &topic->room, &rule->room,
+                         &top)
+        != SYNC_OK)
+    {
+        topic->behind = 1;
+        return;
+    }
+
+    sync_mirror_done(topic);
+}
+
+
 /*
- * SYNC_OK if that was all, SYNC_AGAIN if there is more, SYNC_ERROR if it does
- * not follow what we have, SYNC_BUSY.
+ * SYNC_OK if that was all, SYNC_AGAIN if there is more, SYNC_DECLINED if there
+ * is nothing at all, SYNC_ERROR if it does not follow what we have, SYNC_BUSY.
  */
 
 static ngx_int_t
 sync_mirror_page(sync_topic_t *topic, redisReply *reply)
 {
-    size_t            i;
-    ngx_int_t         rc;
-    sync_rule_t      *rule;
-    sync_position_t   top;
+    size_t     i;
+    ngx_int_t  rc;
 
     if (reply->elements == 0) {
-
-        if (topic->begun) {
-            return SYNC_OK;
-        }
-
-        /* an empty stream: so is the log, or it was another one */
-
-        if (!topic->whole) {
-            (void) sync_room_top(sync_mirror_main->zone, &topic->room, &top);
-
-            if (top.lsn == 0 && top.nonce == 0) {
-                return SYNC_OK;
-            }
-
-            return SYNC_ERROR;
-        }
-
-        ngx_memzero(&top, sizeof(sync_position_t));
-
-        rule = sync_settings_rule(sync_mirror_main, &topic->room);
-
-        return sync_room_rebase(sync_mirror_main->zone, &topic->room,
-                                &rule->room, &top);
+        return topic->begun ? SYNC_OK : SYNC_DECLINED;
     }
 
     for (i = 0; i < reply->elements; i++) {
@@ -405,12 +481,13 @@ sync_mirror_wanted(sync_topic_t *topic)
 void
 sync_mirror_keep(sync_topic_t *topic)
 {
-    sync_str_t    key;
-    ngx_msec_t    ttl;
-    const char   *argv[3];
-    sync_rule_t  *rule;
-    size_t        argvlen[3];
-    u_char        buf[SYNC_APPEND_KEY_MAX], text[NGX_INT_T_LEN];
+    sync_str_t        key;
+    ngx_msec_t        ttl;
+    const char       *argv[3];
+    sync_rule_t      *rule;
+    sync_position_t   top;
+    size_t            argvlen[3];
+    u_char            buf[SYNC_APPEND_KEY_MAX], text[NGX_INT_T_LEN];
 
     if (topic->behind && topic->call == NULL) {
         topic->behind = 0;
@@ -426,7 +503,14 @@ sync_mirror_keep(sync_topic_t *topic)
 
     topic->kept = ngx_current_msec;
 
-    sync_append_key(&topic->room, &key, buf);
+    if (sync_room_top(sync_mirror_main->zone, &topic->room, &top) == SYNC_OK
+        && top.lsn == 0)
+    {
+        sync_append_birth_key(&topic->room, &key, buf);
+
+    } else {
+        sync_append_key(&topic->room, &key, buf);
+    }
 
     argv[0] = "PEXPIRE";
     argvlen[0] = 7;
