@@ -18,7 +18,7 @@ use Time::HiRes qw/ time /;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(27);
+my $a = Test::Sync->new->plan(34);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 2);
 
@@ -46,6 +46,13 @@ http {
         sync_receiver any;
 
         location /ws         { sync websocket; }
+        location /mine       {
+            sync websocket;
+            sync_hook server /_hook/sync;
+            sync_session redis key=app-session:\$sync_token;
+            sync_token query:token;
+        }
+
         location /app        { sync websocket; sync_hook server /_hook/sync; }
         location /socket.io/ { sync socketio; }
         location /sync/      { sync request; }
@@ -167,6 +174,30 @@ sync($app, 'doc:1', 300, lines => [ { throttle => { chars => 1000,
 is_deeply(told($app), [ 'abcde', 'ack' ], 'gathered chunks, too');
 is_deeply(told($peer), [ 'abcde', 'end' ], 'the same for a member');
 
+# a session that is changed is saved before the rest is acted upon
+
+$redis->command('SET', 'app-session:t1', '{"id":"u1","token":"t1","n":1}');
+my $mine = member_of($a, '/mine?token=t1', 'room');
+my @change = (lines => [ { session => { merge => { n => 2 } } },
+	{ stream => 's' }, { final => { status => 'success' } } ]);
+
+pause(60);
+sync($mine, 'room', 300, @change);
+$mine->recv_event('sync-progress-300');
+$hook->wait_requests(4);
+
+for my $i (1 .. 3) {
+	$mine->send_json([ 'getJoinedRooms', { responseIndex => $i } ]);
+	@told = ();
+	push @told, $mine->recv_json->[0] until @told
+		&& $told[-1] eq "getJoinedRooms-$i";
+	is(scalar(@told), 1, 'nothing is said before');
+}
+
+go_on();
+ok((grep { $_ eq 's' } @{told($mine)}), 'then it is');
+like($redis->command('GET', 'app-session:t1'), qr/"n":2/, 'it was saved');
+
 # Redis goes while somebody waits
 
 pause(60);
@@ -175,13 +206,18 @@ $wa->recv_event('sync-progress-201');
 sync($app, 'doc:1', 300, lines => [ { broadcast => { n => 1 } },
 	{ final => { status => 'success' } } ]);
 $app->recv_event('sync-progress-300');
-$hook->wait_requests(4);
+sync($mine, 'room', 301, @change);
+$mine->recv_event('sync-progress-301');
+$hook->wait_requests(6);
 
 $redis->kill;
 
 $m = ack($wa);
 is($m->[1]{errorCode}, 'broker.unavailable', 'refused, if it goes meanwhile');
 is(ack($app)->[1]{errorCode}, 'broker.unavailable', 'so is a chunk');
+$m = ack($mine);
+is($m->[1]{errorCode}, 'sync.invalidServerResponse', 'and a session');
+is($m->[1]{errorParams}[0]{value}, 'session', 'which was not saved');
 
 sync($wa, 'doc:1', 202);
 is(ack($wa)->[1]{errorCode}, 'broker.unavailable', 'and while it is away');

@@ -80,6 +80,7 @@ struct sync_stream_s {
     sync_chunk_text_t    texts[SYNC_CHUNK_MAX];
     sync_chunk_way_e     way;           /* of the last one published */
     sync_pending_t       pending;
+    ngx_uint_t           saving;        /* sessions that are */
     void               (*then)(sync_request_t *rq);
     sync_call_result_e   result;        /* for it, the answer that waits */
     uint64_t             text;          /* that the room keeps; 0: none yet */
@@ -90,6 +91,7 @@ struct sync_stream_s {
     unsigned             pressed:1;     /* and not for a turn alone */
     unsigned             said:1;        /* published, maybe not delivered */
     unsigned             impatient:1;   /* waits no more for its room */
+    unsigned             unsaved:1;     /* the session could not be */
     unsigned             asked:1;       /* the room's rule, for the limit */
 };
 

@@ -335,6 +335,10 @@ sync_control_spread_done(sync_control_t *ctl, ngx_int_t rc)
                      json_integer((json_int_t) (sp->hosts.answered
                                                 - sp->failed)));
 
+    if (sp->hosts.lost) {
+        sync_control_set(ctl, ctl->answer, "degraded", json_true());
+    }
+
     if (sp->found == 0) {
         return rc;
     }

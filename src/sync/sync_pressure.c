@@ -51,6 +51,15 @@ sync_pressure_wait(sync_request_t *rq)
 
 
 void
+sync_pressure_look(void)
+{
+    if (sync_pressure_held.next) {
+        ngx_post_event(&sync_pressure_turn, &ngx_posted_events);
+    }
+}
+
+
+void
 sync_pressure_then(sync_request_t *rq, void (*handler)(sync_request_t *rq))
 {
     rq->stream->then = handler;
@@ -146,7 +155,7 @@ sync_pressure_behind(sync_stream_t *s)
         return n != 0;
     }
 
-    if (n > (s->waits ? 0 : SYNC_PENDING_MAX)) {
+    if (n > (s->waits ? 0 : SYNC_PENDING_MAX) || (s->waits && s->saving)) {
         return 1;
     }
 

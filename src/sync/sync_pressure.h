@@ -38,10 +38,13 @@
 void sync_pressure_hold(sync_request_t *rq);
 
 /*
- * A line has to wait till nothing is pending, sync_chunk.h: what its handler
- * returns is SYNC_BUSY.
+ * A line has to wait till nothing is pending, sync_chunk.h, and what was
+ * changed of the session is saved: what its handler returns is SYNC_BUSY.
  */
 void sync_pressure_wait(sync_request_t *rq);
+
+/* Something that is waited for is over: looks anew, in this turn. */
+void sync_pressure_look(void);
 
 /*
  * Calls the handler then, in a later turn, instead of going on with lines;

@@ -36,6 +36,7 @@ struct sync_question_s {
     ngx_uint_t                heard;    /* hosts that heard it */
     ngx_uint_t                got;      /* answers */
     ngx_uint_t                n;        /* hosts that answered */
+    ngx_uint_t                lost;
     uint64_t                  hosts[SYNC_QUESTION_HOSTS];
     u_char                    id[32];
 };
@@ -184,6 +185,7 @@ sync_question_published(redisReply *reply, sync_redis_error_e error,
     if (error != SYNC_REDIS_OK || reply->type != REDIS_REPLY_INTEGER
         || reply->integer <= 0)
     {
+        q->lost = 1;
         sync_question_end(q);
         return;
     }
@@ -225,6 +227,7 @@ sync_question_look(ngx_event_t *ev)
         != SYNC_OK)
     {
         q->call = NULL;
+        q->lost = 1;
         sync_question_end(q);
     }
 }
@@ -240,6 +243,7 @@ sync_question_read(redisReply *reply, sync_redis_error_e error, void *data)
     q->call = NULL;
 
     if (error != SYNC_REDIS_OK || reply->type != REDIS_REPLY_ARRAY) {
+        q->lost = 1;
         sync_question_end(q);
         return;
     }
@@ -327,6 +331,7 @@ sync_question_end(sync_question_t *q)
     }
 
     hosts.asked = hosts.answered;
+    hosts.lost = q->lost;
 
     if (q->heard > q->got) {
         hosts.asked += q->heard - q->got;

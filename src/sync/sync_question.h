@@ -40,6 +40,7 @@ typedef struct sync_question_s  sync_question_t;
 typedef struct {
     ngx_uint_t           asked;
     ngx_uint_t           answered;
+    ngx_uint_t           lost;          /* Redis went away meanwhile */
 } sync_question_hosts_t;
 
 

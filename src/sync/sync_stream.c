@@ -148,6 +148,10 @@ sync_stream_line(sync_call_t *call, sync_json_t *line)
         return SYNC_BUSY;
     }
 
+    if (rq->stream->unsaved) {
+        return sync_stream_invalid(rq, "session");
+    }
+
     rc = found->handler(rq, &v, line);
 
     if (rq->full && rc != SYNC_ERROR) {
@@ -160,7 +164,8 @@ sync_stream_line(sync_call_t *call, sync_json_t *line)
 
 /*
  * What was said before in a room whose order Redis makes is heard before it;
- * to the same room, one follows the other.
+ * to the same room, one follows the other.  And what was changed of the
+ * session is saved before.
  */
 
 static ngx_uint_t
@@ -170,6 +175,10 @@ sync_stream_waits(sync_request_t *rq, const sync_stream_op_t *op)
 
     if (op->free || rq->cancelled) {
         return 0;
+    }
+
+    if (rq->stream->saving) {
+        return 1;
     }
 
     n = sync_chunk_pending(rq);
@@ -236,7 +245,7 @@ sync_stream_to(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
 
 /*
  * The asker's session, as it is to be: its clients are told.  Elsewhere than
- * in the zone that takes its time, and the answer goes on meanwhile.
+ * in the zone that takes its time, and what comes behind it waits.
  */
 
 static ngx_int_t
@@ -306,6 +315,7 @@ sync_stream_session(sync_request_t *rq, sync_json_t *v, sync_json_t *line)
 
     if (rc == SYNC_AGAIN) {
         ss->waits = 1;
+        rq->stream->saving++;
         cln->handler = sync_stream_session_cleanup;
 
     } else if (rc != SYNC_OK) {
@@ -416,7 +426,15 @@ sync_stream_session_done(sync_session_op_t *op, ngx_int_t rc)
     ss = op->opaque;
     ss->waits = 0;
 
+    ss->request->stream->saving--;
+    sync_pressure_look();
+
     if (rc != SYNC_OK) {
+
+        /* the answer fails with the next line, the last one if need be */
+
+        ss->request->stream->unsaved = 1;
+
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "a session that hook \"%V\" changed was not saved",
                       &ss->request->call->uri);
