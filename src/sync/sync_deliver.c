@@ -191,6 +191,21 @@ sync_deliver_position(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
 
 
 void
+sync_deliver_passed(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    sync_batch_t  b;
+
+    ngx_memzero(&b, sizeof(sync_batch_t));
+
+    b.first = e->lsn - 1;
+    b.recoverable = 1;
+    b.replay = 1;
+
+    sync_deliver_moved(a, &b, c, e);
+}
+
+
+void
 sync_batch_init(sync_batch_t *b, u_char *p, size_t len, ngx_uint_t one)
 {
     sync_entry_t  *e;

@@ -47,6 +47,10 @@ ngx_uint_t sync_deliver_wanted(sync_client_t *c, sync_entry_t *e);
 void sync_deliver_position(sync_audience_t *a, sync_client_t *c,
     sync_entry_t *e);
 
+/* The same for a member that reads for itself. */
+void sync_deliver_passed(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
+
 /* Whether messages have positions there. */
 #define sync_deliver_recoverable(a)  ((a)->recoverable)
 

@@ -52,6 +52,7 @@ static void sync_replay_unstage(sync_replay_t *rp);
 static void sync_replay_stage_send(void *opaque, sync_client_t *c,
     sync_run_t *run);
 static void sync_replay_stage_done(void *opaque);
+static void sync_replay_stage_passed(void *opaque, sync_client_t *c);
 static void sync_replay_deliver(sync_client_t *c, sync_replay_t *rp,
     sync_read_t *r, uint64_t from);
 static void sync_replay_remove(sync_client_t *c, sync_replay_t *rp);
@@ -61,7 +62,7 @@ static void sync_replay_settled(sync_audience_t *a, uint64_t lsn);
 static const sync_stage_handler_t  sync_replay_stage_handler = {
     sync_replay_stage_send,
     sync_replay_stage_done,
-    NULL
+    sync_replay_stage_passed
 };
 
 
@@ -550,6 +551,7 @@ sync_replay_stage(sync_client_t *c, sync_replay_t *rp, sync_entry_t *e)
     a = sync_fanout_audience(rp->member);
 
     if (!sync_deliver_wanted(c, e)) {
+        sync_deliver_passed(a, c, e);
         return;
     }
 
@@ -639,6 +641,15 @@ sync_replay_stage_done(void *opaque)
         sync_replay_ready(c->resume);
         sync_wake_self(1);
     }
+}
+
+
+static void
+sync_replay_stage_passed(void *opaque, sync_client_t *c)
+{
+    sync_replay_t *rp = opaque;
+
+    sync_deliver_passed(sync_fanout_audience(rp->member), c, rp->entry);
 }
 
 

@@ -75,6 +75,10 @@ sub comments { return $_[0]{comments} }
 
 sub retry { return $_[0]{retry} }
 
+# The last id, of an event or alone.
+
+sub last_id { return $_[0]{last_id} // '' }
+
 # True if the last chunk was read.
 
 sub complete { return $_[0]{complete} }
@@ -107,6 +111,7 @@ sub next_event {
 		}
 
 		$self->{retry} = $e->{retry} if defined $e->{retry};
+		$self->{last_id} = $e->{id} if defined $e->{id};
 
 		if (@data) {
 			$e->{data} = join "\n", @data;
