@@ -15,7 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(14);
+my $t = Test::Sync->new->plan(19);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -37,6 +37,8 @@ http {
 
         keepalive_requests 1000000;
 
+        location /socket.io/ { sync socketio; sync_queue 100k;
+                               sync_ping 1h 1h; }
         location /ws      { sync websocket; sync_queue 100k; }
         location /events  { sync sse; sync_queue 100k; }
         location /control { sync control; }
@@ -92,36 +94,85 @@ $ws->disconnect;
 
 # and if the room does not keep it
 
-$ws = client(rcvbuf => 4096);
-join_room($ws, 'few:1');
-publish('few:1', $_) for 1 .. 600;
+my $gaps = 0;
 
-my ($last, $gaps, $bad) = (0, 0, 0);
+for my $dialect (\&websocket, \&events, \&socketio) {
+	my ($name, $next, $peer) = $dialect->();
+	my ($last, $told, $bad) = (0, 0, 0);
+	my @why;
 
-while ($last < 600) {
-	my $e = $ws->recv_event(qr/^(?:message|gap)$/) or last;
+	$i++;
+	publish("few:$i", $_) for 1 .. 400;
 
-	if ($e->[0] eq 'gap') {
-		$gaps++;
-		is_deeply([ @{$e->[1]}{qw/ room reason /} ],
-			[ 'few:1', 'overflow' ], 'a gap') if $gaps == 1;
-		$last = hex(($e->[1]{pos} =~ m!/(\w+)\.!)[0]);
+	while ($last < 400) {
+		my $e = $next->() or last;
 
-	} else {
-		my ($n) = $e->[1] =~ /^(\d+) /;
-		$bad++ if $n != $last + 1;
-		$last = $n;
+		if ($e->[0] eq 'gap') {
+			push @why, "$e->[1]{room} $e->[1]{reason}";
+			$last = hex(($e->[1]{pos} =~ m!/(\w+)\.!)[0]);
+
+		} else {
+			my ($n) = $e->[1] =~ /^(\d+) /;
+			$bad++ if $n != $last + 1;
+			$last = $n;
+		}
 	}
-}
 
-cmp_ok($gaps, '>', 0, 'what was missed is told');
-is($bad, 0, 'before what is newer, and where it goes on');
-is($last, 600, 'up to the last');
+	is($why[0], "few:$i overflow", "$name: what was missed is told");
+	is($bad, 0, "$name: before what is newer, and where it goes on");
+	is($last, 400, "$name: up to the last");
+
+	$gaps += @why;
+	$peer->disconnect;
+}
 
 my $s = $t->http('GET', '/status')->json->{counters};
 cmp_ok($s->{gaps}, '>=', $gaps, 'counted: gaps');
 cmp_ok($s->{replayed}, '>', 4000, 'counted: replayed');
 is($s->{slow}, 0, 'nobody was closed');
+
+# A slow member of the next room, by each dialect: what it hears.
+
+sub websocket {
+	my $ws = client(rcvbuf => 4096);
+
+	$ws->send_json([ 'joinRoom', { group => 'few:' . ($i + 1),
+		responseIndex => 1 } ]);
+	$ws->recv_event('joinRoom-1');
+
+	return ('WebSocket', sub {
+		return $ws->recv_event(qr/^(?:message|gap)$/);
+	}, $ws);
+}
+
+sub events {
+	my $es = $t->sse('/events?channels=few:' . ($i + 1), rcvbuf => 4096);
+
+	$es->recv;
+
+	return ('SSE', sub {
+		my $e = $es->recv or return;
+		return [ $e->{event} // 'message',
+			JSON::PP->new->decode($e->{data})->{data} ];
+	}, $es);
+}
+
+sub socketio {
+	my $ws = $t->ws('/socket.io/?EIO=4&transport=websocket',
+		rcvbuf => 4096);
+
+	$ws->recv_text;
+	$ws->send_text('40');
+	$ws->recv_text;
+	$ws->send_text('42' . JSON::PP->new->encode([ 'joinRoom',
+		{ group => 'few:' . ($i + 1), responseIndex => 1 } ]));
+	$ws->recv_text;
+
+	return ('Socket.IO', sub {
+		my $text = $ws->recv_text or return;
+		return JSON::PP->new->decode($text =~ s/^42//r);
+	}, $ws);
+}
 
 sub client {
 	my $ws = $t->ws('/ws', @_);
