@@ -382,6 +382,17 @@ sync_redis_connected(ngx_uint_t shard)
 
 
 ngx_uint_t
+sync_redis_hopeful(ngx_uint_t shard)
+{
+    sync_redis_t  *r;
+
+    r = &sync_redis;
+
+    return r->conf && sync_redis_link_hopeful(r->links[shard]);
+}
+
+
+ngx_uint_t
 sync_redis_hears(ngx_uint_t shard)
 {
     sync_redis_t  *r;

@@ -116,6 +116,9 @@ void sync_redis_resubscribe(ngx_uint_t shard, const char *reason);
 /* Whether this worker's command link to a shard is there. */
 ngx_uint_t sync_redis_connected(ngx_uint_t shard);
 
+/* The same, or whether it is being made and nothing has failed. */
+ngx_uint_t sync_redis_hopeful(ngx_uint_t shard);
+
 /* Whether some worker of the host hears a shard, or every one, now. */
 ngx_uint_t sync_redis_hears(ngx_uint_t shard);
 ngx_uint_t sync_redis_heard(void);

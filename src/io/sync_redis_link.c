@@ -215,7 +215,7 @@ sync_redis_link_command(sync_redis_link_t *link, sync_redis_call_t **handle,
     ngx_connection_t   *c;
     sync_redis_call_t  *call;
 
-    if (link->state != SYNC_REDIS_READY && link->failures) {
+    if (!sync_redis_link_hopeful(link)) {
         return SYNC_DECLINED;
     }
 
@@ -311,6 +311,13 @@ ngx_uint_t
 sync_redis_link_ready(sync_redis_link_t *link)
 {
     return link->state == SYNC_REDIS_READY;
+}
+
+
+ngx_uint_t
+sync_redis_link_hopeful(sync_redis_link_t *link)
+{
+    return link->state == SYNC_REDIS_READY || link->failures == 0;
 }
 
 

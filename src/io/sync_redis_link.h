@@ -118,6 +118,9 @@ void sync_redis_link_drop(sync_redis_link_t *link, const char *reason);
 
 ngx_uint_t sync_redis_link_ready(sync_redis_link_t *link);
 
+/* Whether it is there, or is being made with nothing that failed so far. */
+ngx_uint_t sync_redis_link_hopeful(sync_redis_link_t *link);
+
 /* Calls that wait for their answer. */
 ngx_uint_t sync_redis_link_pending(sync_redis_link_t *link);
 

@@ -383,11 +383,13 @@ void sync_room_patterns(sync_zone_t *z, sync_str_t *name, sync_message_t *m,
     sync_published_t *p);
 
 /*
- * Notes that the room follows the log elsewhere, for as long as "link" is
- * what it is now; 0: it does not.
+ * Notes that the room follows the log elsewhere, for as long as "link", which
+ * is not 0, is what it is now; and that it does so no more, if it was by that
+ * link.
  */
 void sync_room_link(sync_zone_t *z, sync_str_t *name, uint32_t link,
     sync_wake_set_t *wake);
+void sync_room_unlink(sync_zone_t *z, sync_str_t *name, uint32_t link);
 uint32_t sync_room_linked(sync_zone_t *z, sync_str_t *name);
 
 

@@ -208,14 +208,29 @@ sync_room_link(sync_zone_t *z, sync_str_t *name, uint32_t link,
 
         room->linked = link;
 
-        if (link) {
-            sync_room_announce_locked(z, room, &p);
-        }
+        sync_room_announce_locked(z, room, &p);
     }
 
     sync_zone_unlock(z);
 
     *wake = p.wake;
+}
+
+
+void
+sync_room_unlink(sync_zone_t *z, sync_str_t *name, uint32_t link)
+{
+    sync_room_t  *room;
+
+    sync_zone_lock(z);
+
+    room = sync_room_lookup_locked(z, name);
+
+    if (room && room->linked == link) {
+        room->linked = 0;
+    }
+
+    sync_zone_unlock(z);
 }
 
 

@@ -265,7 +265,7 @@ sync_cluster_joined(sync_str_t *room)
 }
 
 
-/* {"topic":room} */
+/* {key:room} */
 
 static void
 sync_cluster_tell(const char *key, sync_str_t *room)
@@ -353,6 +353,32 @@ sync_cluster_obey_linked(sync_str_t *room)
 }
 
 
+/* It does not know what is waited for. */
+
+void
+sync_cluster_obey_up(void)
+{
+    ngx_queue_t          *q;
+    sync_cluster_t       *cl;
+    sync_cluster_wait_t  *wait;
+
+    cl = &sync_cluster;
+
+    if (cl->main == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&cl->waiting);
+         q != ngx_queue_sentinel(&cl->waiting);
+         q = ngx_queue_next(q))
+    {
+        wait = ngx_queue_data(q, sync_cluster_wait_t, queue);
+
+        sync_cluster_joined(&wait->room);
+    }
+}
+
+
 ngx_uint_t
 sync_cluster_linked(sync_str_t *room)
 {
@@ -376,9 +402,31 @@ sync_cluster_linked(sync_str_t *room)
 }
 
 
+ngx_uint_t
+sync_cluster_reached(sync_str_t *room, sync_str_t *pos)
+{
+    sync_position_t  top, position;
+
+    if (!sync_cluster_linked(room)) {
+        return 0;
+    }
+
+    if (sync_cluster.main == NULL || pos->len == 0
+        || sync_position_parse(&position, pos) != SYNC_OK)
+    {
+        return 1;
+    }
+
+    /* what was heard on one host may be on its way to another */
+
+    return sync_room_top(sync_cluster.main->zone, room, &top) != SYNC_OK
+           || position.lsn <= top.lsn;
+}
+
+
 ngx_int_t
-sync_cluster_wait(sync_str_t *room, void (*handler)(void *data), void *data,
-    sync_cluster_wait_t **wait)
+sync_cluster_wait(sync_str_t *room, sync_str_t *pos,
+    void (*handler)(void *data), void *data, sync_cluster_wait_t **wait)
 {
     ngx_uint_t            shard;
     sync_cluster_t       *cl;
@@ -386,13 +434,13 @@ sync_cluster_wait(sync_str_t *room, void (*handler)(void *data), void *data,
 
     cl = &sync_cluster;
 
-    if (sync_cluster_linked(room)) {
+    if (sync_cluster_reached(room, pos)) {
         return SYNC_OK;
     }
 
     shard = sync_redis_shard(room);
 
-    if (!sync_redis_connected(shard) && !sync_redis_hears(shard)) {
+    if (!sync_redis_hopeful(shard) && !sync_redis_hears(shard)) {
         return SYNC_OK;
     }
 
@@ -499,7 +547,7 @@ sync_cluster_append(sync_str_t *room, sync_room_rule_t *rule,
 static void
 sync_cluster_up(ngx_uint_t shard)
 {
-    sync_str_t   all, own, asked;
+    sync_str_t   all, own, asked, none;
     const char  *argv[4];
     size_t       argvlen[4];
     u_char       buf[2][SYNC_CLUSTER_CHANNEL_MAX];
@@ -535,6 +583,9 @@ sync_cluster_up(ngx_uint_t shard)
 
     sync_topic_up(shard);
     sync_lease_up(shard);
+
+    sync_str_set(&none, "");
+    sync_cluster_tell("up", &none);
 }
 
 

@@ -84,22 +84,31 @@ void sync_cluster_obey(sync_str_t *room);
 /* The same: the room's log follows Redis now. */
 void sync_cluster_obey_linked(sync_str_t *room);
 
+/* The same: another one hears a shard now. */
+void sync_cluster_obey_up(void);
+
 /*
  * Whether the log of a room is what it is in Redis, as far as can be told.
  * A room that keeps no history, or a host without a Redis, always is.
  */
 ngx_uint_t sync_cluster_linked(sync_str_t *room);
 
+/*
+ * The same, and whether it has come as far as a position, which may be empty,
+ * or none at all.
+ */
+ngx_uint_t sync_cluster_reached(sync_str_t *room, sync_str_t *pos);
+
 typedef struct sync_cluster_wait_s  sync_cluster_wait_t;
 
 /*
- * Has the room follow Redis, for one who is about to join it.  Returns
- * SYNC_OK if there is nothing to wait for: it does, or it cannot now; or
- * SYNC_AGAIN: the handler is called in a later turn, when it does, or when it
- * took too long.
+ * Has the room follow Redis, for one who is about to join it with a position.
+ * Returns SYNC_OK if there is nothing to wait for: it has reached that, or it
+ * cannot now; or SYNC_AGAIN: the handler is called in a later turn, when it
+ * was read, or when it took too long.
  */
-ngx_int_t sync_cluster_wait(sync_str_t *room, void (*handler)(void *data),
-    void *data, sync_cluster_wait_t **wait);
+ngx_int_t sync_cluster_wait(sync_str_t *room, sync_str_t *pos,
+    void (*handler)(void *data), void *data, sync_cluster_wait_t **wait);
 void sync_cluster_wait_cancel(sync_cluster_wait_t *wait);
 
 

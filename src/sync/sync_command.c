@@ -235,6 +235,11 @@ sync_command_obey(sync_entry_t *e)
         return;
     }
 
+    if (sync_json_get(&v, &command, "up") == SYNC_OK) {
+        sync_cluster_obey_up();
+        return;
+    }
+
     if (sync_json_get(&v, &command, "text") == SYNC_OK) {
         sync_command_obey_text(&v, &command);
         return;

@@ -797,7 +797,8 @@ sync_connect_granted(sync_connect_t *cn, ngx_int_t rc)
 static ngx_int_t
 sync_connect_go_on(sync_connect_t *cn)
 {
-    sync_str_t        code;
+    ngx_uint_t        i;
+    sync_str_t        pos, code;
     sync_rule_t      *rule;
     sync_settings_t  *s;
 
@@ -837,8 +838,17 @@ sync_connect_go_on(sync_connect_t *cn)
 
     while (cn->nlinked < cn->ngranted) {
 
-        if (sync_cluster_wait(&cn->channels[cn->nlinked++],
-                              sync_connect_linked, cn, &cn->wait)
+        i = cn->nlinked++;
+
+        if (cn->sse) {
+            pos = cn->event_id.ids[cn->event_id.places[i]];
+
+        } else {
+            pos.len = 0;
+        }
+
+        if (sync_cluster_wait(&cn->channels[i], &pos, sync_connect_linked, cn,
+                              &cn->wait)
             == SYNC_AGAIN)
         {
             sync_connect_wait(cn);

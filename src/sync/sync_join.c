@@ -69,7 +69,7 @@ static void sync_join_blocked(sync_client_t *c, sync_str_t *index,
 static ngx_int_t sync_join_session(sync_client_t *c, const char *event,
     sync_str_t *index, ngx_uint_t open);
 static ngx_uint_t sync_join_waits(sync_client_t *c, sync_str_t *room,
-    ngx_uint_t leave);
+    sync_str_t *pos, ngx_uint_t leave);
 
 
 #define sync_join_event(leave)  ((leave) ? "leaveRoom" : "joinRoom")
@@ -143,7 +143,7 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
     u_char        text[SYNC_POSITION_LEN];
     sync_str_t    room, index, pos;
     sync_json_t   v;
-    ngx_uint_t    invalid, open;
+    ngx_uint_t    invalid, open, waits;
     sync_join_t   j;
     sync_rule_t  *rule;
     ngx_queue_t  *waiting;
@@ -198,12 +198,11 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
 
     sync_join_position(&pos, arg, text);
 
-    waiting = sync_join_waits(c, &room, leave) || c->opaque
-              ? sync_call_waiting(c) : NULL;
+    waits = sync_join_waits(c, &room, &pos, leave);
 
-    if (waiting == NULL
-        || (ngx_queue_empty(waiting) && !sync_join_waits(c, &room, leave)))
-    {
+    waiting = waits || c->opaque ? sync_call_waiting(c) : NULL;
+
+    if (waiting == NULL || (ngx_queue_empty(waiting) && !waits)) {
         ngx_memzero(&j, offsetof(sync_join_t, rooms));
 
         j.client = c;
@@ -281,10 +280,11 @@ sync_join_position(sync_str_t *pos, sync_json_t *arg, u_char *buf)
 /* Whether it cannot be done at once. */
 
 static ngx_uint_t
-sync_join_waits(sync_client_t *c, sync_str_t *room, ngx_uint_t leave)
+sync_join_waits(sync_client_t *c, sync_str_t *room, sync_str_t *pos,
+    ngx_uint_t leave)
 {
     return sync_join_asks(c, room, leave)
-           || (!leave && !sync_cluster_linked(room))
+           || (!leave && !sync_cluster_reached(room, pos))
            || (c->token
                && sync_settings(c)->session->kind == SYNC_SESSION_REDIS);
 }
@@ -584,7 +584,7 @@ sync_join_do(sync_join_t *j)
     /* its log is to be what it is elsewhere before the client is in it */
 
     if (!j->leave && !j->waited
-        && sync_cluster_wait(&j->room, sync_join_linked, j, &j->wait)
+        && sync_cluster_wait(&j->room, &j->pos, sync_join_linked, j, &j->wait)
            == SYNC_AGAIN)
     {
         return SYNC_AGAIN;

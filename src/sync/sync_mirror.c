@@ -384,9 +384,9 @@ sync_mirror_done(sync_topic_t *topic)
 
     topic->whole = 0;
     topic->behind = 0;
-    topic->linked = 1;
+    topic->link = z->sh->links[topic->shard];
 
-    sync_room_link(z, &topic->room, z->sh->links[topic->shard], &wake);
+    sync_room_link(z, &topic->room, topic->link, &wake);
     sync_wake_send(z, &wake);
 
     sync_mirror_linked(&topic->room);
@@ -465,15 +465,14 @@ sync_mirror_wanted(sync_topic_t *topic)
         return;
     }
 
-    if (topic->behind) {
+    /*
+     * it may be linked, and that have been told too early; or it was, and
+     * another worker's subscriber came, or went
+     */
+
+    if (topic->behind || topic->link) {
         topic->behind = 0;
         sync_mirror_load(topic);
-
-    } else if (topic->linked) {
-
-        /* it has been told, maybe too early */
-
-        sync_mirror_linked(&topic->room);
     }
 }
 
@@ -529,14 +528,12 @@ sync_mirror_keep(sync_topic_t *topic)
 void
 sync_mirror_forget(sync_topic_t *topic)
 {
-    sync_wake_set_t  wake;
-
     if (topic->call) {
         sync_redis_cancel(topic->call);
         topic->call = NULL;
     }
 
-    if (topic->linked) {
-        sync_room_link(sync_mirror_main->zone, &topic->room, 0, &wake);
-    }
+    /* another worker may follow the room as well, and go on */
+
+    sync_room_unlink(sync_mirror_main->zone, &topic->room, topic->link);
 }

@@ -516,13 +516,19 @@ ngx_int_t
 sync_recovery_wait(sync_recovery_t *rv, void (*handler)(void *data),
     void *data)
 {
+    sync_str_t  none;
+
     rv->handler = handler;
     rv->data = data;
 
+    /* what it knows it was told here */
+
+    none.len = 0;
+
     while (rv->waited < rv->head->nrooms) {
 
-        if (sync_cluster_wait(&rv->names[rv->waited++], sync_recovery_linked,
-                              rv, &rv->wait)
+        if (sync_cluster_wait(&rv->names[rv->waited++], &none,
+                              sync_recovery_linked, rv, &rv->wait)
             == SYNC_AGAIN)
         {
             return SYNC_AGAIN;

@@ -311,7 +311,7 @@ sync_subscribe_waits(sync_subscribe_t *s)
 
         if (ch->status == 0
             && (sync_join_asks(c, &ch->room, s->leave)
-                || (!s->leave && !sync_cluster_linked(&ch->room))))
+                || (!s->leave && !sync_cluster_reached(&ch->room, &ch->pos))))
         {
             return 1;
         }
@@ -356,8 +356,8 @@ sync_subscribe_turn(sync_turn_t *t)
         ch = &s->channels[s->linked++];
 
         if (ch->status == 0
-            && sync_cluster_wait(&ch->room, sync_subscribe_linked, s,
-                                 &s->wait)
+            && sync_cluster_wait(&ch->room, &ch->pos, sync_subscribe_linked,
+                                 s, &s->wait)
                == SYNC_AGAIN)
         {
             return SYNC_AGAIN;

@@ -321,7 +321,7 @@ sync_topic_up(ngx_uint_t shard)
 
         if (topic->shard == shard) {
             topic->subscribed = 0;
-            topic->linked = 0;
+            topic->link = 0;
             sync_topic_batch_add(topic);
         }
     }

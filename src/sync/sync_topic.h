@@ -40,6 +40,7 @@ typedef struct {
 
     sync_redis_call_t   *call;          /* what is read of the stream */
     ngx_msec_t           kept;          /* the stream's life, last */
+    uint32_t             link;          /* the room got of us; 0: none */
     unsigned             pattern:1;
     unsigned             recoverable:1;
     unsigned             subscribed:1;  /* the channel, by this link */
@@ -47,7 +48,6 @@ typedef struct {
     unsigned             begun:1;       /* something of it was read */
     unsigned             again:1;       /* more came meanwhile */
     unsigned             behind:1;      /* could not be read, to be tried */
-    unsigned             linked:1;      /* the room has been so */
 } sync_topic_t;
 
 
