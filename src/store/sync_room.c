@@ -309,6 +309,9 @@ sync_room_move_locked(sync_zone_t *z, sync_record_t *rec, ngx_uint_t slot)
         }
     }
 
+    z->sh->stamp.record = rec;
+    sync_heap_order();
+
     for (m = rec->members; m; m = m->next) {
         if (sync_room_move_to(z, m, slot) != SYNC_OK) {
             sync_room_undo_move(z, rec, slot);
@@ -321,7 +324,9 @@ sync_room_move_locked(sync_zone_t *z, sync_record_t *rec, ngx_uint_t slot)
     }
 
     sync_worker_count_client_locked(z, rec->slot, -1);
+    sync_heap_order();
     rec->slot = (uint16_t) slot;
+    sync_heap_order();
     sync_worker_count_client_locked(z, rec->slot, 1);
 
     return SYNC_OK;

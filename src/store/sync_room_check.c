@@ -209,8 +209,15 @@ sync_room_check_members(sync_zone_t *z, sync_room_t *room,
         sync_room_must(found == rec, "member: another record has its id");
         sync_room_must(sync_room_member_locked(rec, room) == m,
                        "member: not in its record");
+
+        /* a worker that died may have been about to give it away */
+
         sync_room_must(m->interest
-                       == sync_room_interest_locked(room, rec->slot),
+                       == sync_room_interest_locked(room, rec->slot)
+                       || (z->sh->workers[rec->slot].dead
+                           && m->interest
+                              == sync_room_interest_locked(room,
+                                                      m->interest->slot)),
                        "member: of another interest");
 
         sum->used += sync_heap_block_size(&z->sh->heap, m);

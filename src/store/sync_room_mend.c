@@ -23,6 +23,8 @@
 
 static void sync_room_mend_interest(sync_zone_t *z, sync_interest_t *in);
 static void sync_room_mend_member(sync_member_t *m);
+static void sync_room_mend_record(sync_zone_t *z, sync_stamp_t *stamp);
+static void sync_room_recount_workers(sync_zone_t *z);
 static void sync_room_mend_room(sync_zone_t *z, sync_room_t *room);
 static void sync_room_recount(sync_room_t *room);
 static void sync_room_recount_all(sync_zone_t *z);
@@ -59,6 +61,90 @@ sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp)
 
     if (stamp->room) {
         sync_room_mend_room(z, stamp->room);
+        sync_heap_order();
+        stamp->room = NULL;
+        sync_heap_order();
+    }
+
+    if (stamp->record) {
+        sync_room_mend_record(z, stamp);
+    }
+}
+
+
+/*
+ * A client was to go to another worker: it stays where it is now, and goes
+ * with that one's slot.  An interest that was made for it has no members.
+ */
+
+static void
+sync_room_mend_record(sync_zone_t *z, sync_stamp_t *stamp)
+{
+    sync_member_t    *m;
+    sync_interest_t  *in, *next;
+
+    for (m = stamp->record->members; m; m = m->next) {
+
+        for (in = m->room->interests; in; in = next) {
+            next = in->next;
+
+            if (in->nmembers) {
+                continue;
+            }
+
+            stamp->room = m->room;
+            sync_heap_order();
+
+            sync_room_drop_interest_locked(z, in);
+
+            sync_heap_order();
+            stamp->room = NULL;
+            sync_heap_order();
+        }
+    }
+
+    sync_room_recount_workers(z);
+}
+
+
+/* Counts of workers that live; from the records, whoever they belong to. */
+
+static void
+sync_room_recount_workers(sync_zone_t *z)
+{
+    uint32_t         i;
+    sync_member_t   *m;
+    sync_record_t   *rec;
+    sync_worker_t   *w;
+    sync_zone_sh_t  *sh;
+
+    sh = z->sh;
+
+    sh->nclients = 0;
+    sh->nmembers = 0;
+
+    for (i = 0; i < sh->nworkers; i++) {
+        sh->workers[i].nclients = 0;
+        sh->workers[i].nmembers = 0;
+    }
+
+    for (i = 0; i <= sh->mask; i++) {
+
+        for (rec = sh->records[i]; rec; rec = rec->next) {
+            w = &sh->workers[rec->slot];
+
+            w->nclients += !w->dead;
+            sh->nclients += !w->dead;
+
+            for (m = rec->members; m; m = m->next) {
+                w = &sh->workers[m->interest->slot];
+
+                if (!w->dead && !sync_room_is_private(m->room)) {
+                    w->nmembers++;
+                    sh->nmembers++;
+                }
+            }
+        }
     }
 }
 

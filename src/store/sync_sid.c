@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_md5.h>
 #include <sync_sid.h>
-#include <sync_former.h>
 #include <sync_room.h>
 
 
@@ -414,6 +413,9 @@ sync_sid_move(sync_zone_t *z, sync_sid_t *s, sync_wake_set_t *wake)
     }
 
     sync_sid_unmark_locked(z, &s->owner);
+
+    z->sh->stamp.sid = s;
+    sync_heap_order();
 
     w->arrived = 1;
     s->arrived = 1;

@@ -27,6 +27,7 @@
 
 static ngx_uint_t sync_sid_reap_one(sync_zone_t *z, sync_sid_t *s,
     ngx_uint_t slot);
+static void sync_sid_mend_owner(sync_zone_t *z, sync_sid_t *s);
 static void sync_sid_mend_node(sync_zone_t *z, sync_sid_node_t *node);
 static const char *sync_sid_check_one(sync_zone_t *z, sync_sid_t *s,
     size_t *used);
@@ -142,6 +143,7 @@ sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
     if (stamp->sid) {
         sync_sid_mend_node(z, &stamp->sid->owner);
         sync_sid_mend_node(z, &stamp->sid->poll);
+        sync_sid_mend_owner(z, stamp->sid);
         sync_heap_order();
 
         stamp->sid = NULL;
@@ -180,6 +182,42 @@ sync_sid_mend_node(sync_zone_t *z, sync_sid_node_t *node)
             node->queued = 1;
         }
     }
+}
+
+
+/* What came for it is counted again; a new owner is told that it is that. */
+
+static void
+sync_sid_mend_owner(sync_zone_t *z, sync_sid_t *s)
+{
+    size_t             nin;
+    sync_worker_t     *w;
+    sync_sid_chunk_t  *chunk;
+
+    nin = 0;
+
+    for (chunk = s->in; chunk; chunk = chunk->next) {
+        nin += chunk->len;
+    }
+
+    s->nin = nin;
+
+    w = &z->sh->workers[s->owner.slot];
+
+    if (!s->arrived || s->owner.queued || w->pid == z->sh->stamp.pid) {
+        return;
+    }
+
+    w->arrived = 1;
+    s->moving = 0;
+
+    s->owner.next = w->sids;
+    sync_heap_order();
+
+    w->sids = &s->owner;
+    sync_heap_order();
+
+    s->owner.queued = 1;
 }
 
 
@@ -223,11 +261,15 @@ sync_sid_check_one(sync_zone_t *z, sync_sid_t *s, size_t *used)
 
     *used += sync_heap_block_size(&z->sh->heap, s);
 
-    if (sync_sid_unused(s)) {
+    /* a worker that died may have been about to free it, or to give it away */
+
+    if (sync_sid_unused(s) && !z->sh->workers[s->owner.slot].dead) {
         return "session: closed and not needed";
     }
 
-    if (s->record && s->record->slot != s->owner.slot) {
+    if (s->record && s->record->slot != s->owner.slot
+        && !z->sh->workers[s->owner.slot].dead)
+    {
         return "session: the client is another worker's";
     }
 

@@ -100,6 +100,9 @@ sync_sid_put(sync_zone_t *z, const u_char *id, uint32_t endpoint,
     } else if (s) {
         rc = SYNC_OK;
 
+        z->sh->stamp.sid = s;
+        sync_heap_order();
+
         sync_sid_append(&s->in, chunk);
         s->nin += chunk->len;
 
@@ -264,6 +267,9 @@ sync_sid_in(sync_zone_t *z, sync_sid_t *s)
     sync_sid_chunk_t  *chunk;
 
     sync_zone_lock(z);
+
+    z->sh->stamp.sid = s;
+    sync_heap_order();
 
     chunk = sync_sid_shift(&s->in);
 

@@ -247,6 +247,7 @@ sync_zone_mend(sync_zone_t *z)
     z->mend(z, stamp);
 
     stamp->member = NULL;
+    stamp->record = NULL;
     stamp->interest = NULL;
     stamp->room = NULL;
     stamp->sid = NULL;
@@ -264,6 +265,7 @@ sync_zone_unlock(sync_zone_t *z)
 
     sync_heap_order();
     stamp->member = NULL;
+    stamp->record = NULL;
     stamp->interest = NULL;
     stamp->room = NULL;
     stamp->sid = NULL;

@@ -56,7 +56,7 @@
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
 #define SYNC_RECEIPTS_MAX  256          /* under way; a power of two */
-#define SYNC_ZONE_VERSION  14           /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  15           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -246,8 +246,10 @@ typedef struct {
     ngx_pid_t            pid;           /* the holder's, 0: lock is free */
     sync_room_t         *room;          /* its links, interests or log */
     sync_member_t       *member;        /* comes to its room, or leaves it */
+    sync_record_t       *record;        /* goes to another worker */
     sync_interest_t     *interest;      /* comes to the dirty queue, or ... */
-    sync_sid_t          *sid;           /* its places in workers' lists */
+    sync_sid_t          *sid;           /* its places in workers' lists, what
+                                           came for it, its owner */
     sync_session_t      *session;       /* its place among its user's */
 } sync_stamp_t;
 

@@ -594,6 +594,13 @@ sync_fanout_look(void)
 
         a = (sync_audience_t *) (uintptr_t) t.cookie;
 
+        if (a == NULL) {
+
+            /* for clients that were about to come from one that died */
+
+            continue;
+        }
+
         a->rest = t.buf;
         a->rest_len = t.len;
 

@@ -123,6 +123,19 @@ static void prepare_formers(void);
 static void former_add(void);
 static void former_told(void);
 static void former_expire(void);
+static void prepare_sid(void);
+static void prepare_move(void);
+static void sid_move(void);
+static void prepare_arrival(void);
+static void sid_arrive(void);
+static void sid_create(void);
+static void sid_post(void);
+static void sid_get(void);
+static void sid_settle(sync_zone_t *w);
+static void prepare_mirror(void);
+static void mirror_message(void);
+static void mirror_begin(void);
+static void set_user(void);
 
 
 static crash_case_t  cases[] = {
@@ -155,11 +168,18 @@ static crash_case_t  cases[] = {
     { "a session that is no more", prepare_session, session_end },
     { "sessions that have ended", prepare_session, session_expire },
     { "a session that is asked for", prepare_session, session_ask },
-    { "a removed record", prepare_rooms, remove_record },
     { "a removed record that is remembered", prepare_met, remove_record },
     { "a client that is remembered", prepare_formers, former_add },
     { "clients that Redis was told of", prepare_formers, former_told },
     { "clients that are forgotten", prepare_formers, former_expire },
+    { "a user of a client", prepare_record, set_user },
+    { "a session of polls that comes and goes", prepare_none, sid_create },
+    { "a POST of a session", prepare_sid, sid_post },
+    { "a GET of a session", prepare_sid, sid_get },
+    { "a session that moves", prepare_move, sid_move },
+    { "a session that has come", prepare_arrival, sid_arrive },
+    { "a message of another log", prepare_mirror, mirror_message },
+    { "a log that begins as another", prepare_mirror, mirror_begin },
     { "an expiry", prepare_none, expire },
     { "a reaping", prepare_dead, reap },
     { "an acknowledgement that is asked for", prepare_none, begin_ack },
@@ -194,6 +214,7 @@ static uint64_t        receipt;
 
 #include "crash.h"
 #include "crash_former.h"
+#include "crash_sid.h"
 
 
 int
@@ -378,6 +399,11 @@ survives(pid_t pid, pid_t mender)
         if (z.sh->workers[i].pid && &z.sh->workers[i] != z.self) {
             text = "a slot is left";
         }
+    }
+
+    if (text == NULL) {
+        sid_settle(&z);
+        text = zone_check(&z, &lost);
     }
 
     if (text == NULL && (z.sh->nclients != 1 || z.sh->nmembers != 3)) {

@@ -163,6 +163,11 @@ zone_check(sync_zone_t *z, size_t *lost)
         *lost -= used;
     }
 
+    if (text == NULL) {
+        text = sync_sid_check(z, &used);
+        *lost -= used;
+    }
+
     if (text == NULL && sync_rate_check_locked(z) != SYNC_OK) {
         text = "a rate is wrong";
     }
