@@ -16,7 +16,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $url = 'redis://[[user]:password@]host[:port][/database] or unix:path';
+my $url = 'redis[s]://[[user]:password@]host[:port][/database] or unix:path';
 my $time = 'a time from 10ms to 1h';
 my $prefix = '1 to 64 letters, digits';
 
@@ -63,7 +63,14 @@ my @bad = (
 	[ 'unix:/a unix:/a',           'duplicate Redis "unix:/a"' ],
 	[ join(' ', map { "redis://127.0.0.1:$_" } 1 .. 17), 'there may be 16' ],
 
-	[ 'rediss://127.0.0.1',        'TLS to Redis ("rediss:") in' ],
+	[ 'rediss://',                 'invalid host "" in' ],
+	[ 'rediss://h ca=',            'value "ca=" in "sync_redis"' ],
+	[ 'rediss://h verify=no',      'value "verify=no" in "sync_redis"' ],
+	[ 'rediss://h ca=a ca=a',      'has a duplicate parameter' ],
+	[ 'redis://h verify=off',      'are for "rediss://"' ],
+	[ 'redis://h ca=a',            'are for "rediss://"' ],
+	[ 'rediss://127.0.0.1 ca=/no/such/file',
+		'SSL_CTX_load_verify_locations("/no/such/file") failed' ],
 	[ 'redis+sentinel://h/master', 'Redis Sentinel ("redis+sentinel:") in' ],
 	[ 'sentinel://h',              'Redis Sentinel ("sentinel:") in' ],
 	[ 'redis-cluster://h',         'Redis Cluster ("redis-cluster:") in' ],
@@ -79,6 +86,8 @@ my @good = (
 	'redis://:secret@127.0.0.1',
 	'redis://user:s:e@c%2Fret%25@127.0.0.1/1',
 	'redis://[::1]:6379',
+	'rediss://:secret@127.0.0.1:6380/1',
+	'rediss://[::1]:6379 verify=off',
 	'redis://localhost unix:/run/redis.sock prefix=my.App_1:x timeout=10ms '
 		. 'connect_timeout=1h',
 	join(' ', map { "redis://127.0.0.1:$_" } 1 .. 16),

@@ -24,6 +24,8 @@ typedef struct {
     ngx_addr_t          *addrs;         /* from the configuration */
     ngx_uint_t           naddrs;
     ngx_uint_t           db;
+    ngx_str_t            server;        /* of TLS, with a null; or len 0 */
+    ngx_uint_t           numeric;       /* that is an address */
     in_port_t            port;
 } sync_redis_url_t;
 
@@ -33,6 +35,9 @@ typedef struct {
     ngx_str_t            prefix;        /* of our own keys and channels */
     ngx_msec_t           connect_timeout;
     ngx_msec_t           timeout;       /* of a command */
+    ngx_ssl_t           *ssl;           /* NULL: no URL has TLS */
+    ngx_str_t            ca;            /* a file; of no bytes: the system's */
+    ngx_flag_t           verify;
     ngx_resolver_t      *resolver;      /* NULL: there is none */
     ngx_msec_t           resolver_timeout;
     ngx_str_t            file;          /* where it is configured */

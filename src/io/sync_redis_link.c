@@ -11,6 +11,8 @@
 #include <sync_redis_link.h>
 #include <sync_redis_addr.h>
 #include <sync_redis_buf.h>
+#include <sync_redis_hello.h>
+#include <sync_redis_tls.h>
 #include <sync_timer.h>
 
 
@@ -26,24 +28,15 @@
 /* of a reply that has not come in full */
 #define SYNC_REDIS_REPLY_MAX  (256 * 1024 * 1024)
 
-#define SYNC_REDIS_GREETINGS  4
-
 
 typedef enum {
     SYNC_REDIS_WAITS = 0,
     SYNC_REDIS_RESOLVES,
     SYNC_REDIS_CONNECTS,
+    SYNC_REDIS_SECURES,
     SYNC_REDIS_GREETS,
     SYNC_REDIS_READY
 } sync_redis_state_e;
-
-
-typedef enum {
-    SYNC_REDIS_AUTH = 0,
-    SYNC_REDIS_SELECT,
-    SYNC_REDIS_NAME,
-    SYNC_REDIS_ASK
-} sync_redis_greeting_e;
 
 
 struct sync_redis_call_s {
@@ -73,10 +66,8 @@ struct sync_redis_link_s {
     sync_redis_addr_t                 addr;
     ngx_uint_t                        tries;    /* addresses left */
 
-    sync_redis_greeting_e             greetings[SYNC_REDIS_GREETINGS];
-    ngx_uint_t                        ngreetings;
-    ngx_uint_t                        greeted;
-    sync_redis_buf_t                  hello;
+    sync_redis_hello_t                hello;
+    ngx_uint_t                        greeted;  /* answers to it */
 
     sync_redis_buf_t                  out;
     uint64_t                          queued;   /* bytes, this connection */
@@ -106,10 +97,9 @@ static void sync_redis_link_resolved(void *data);
 static void sync_redis_link_dial(sync_redis_link_t *link);
 static void sync_redis_link_write_handler(ngx_event_t *ev);
 static void sync_redis_link_read_handler(ngx_event_t *ev);
+static void sync_redis_link_connected(sync_redis_link_t *link);
+static void sync_redis_link_secured(ngx_connection_t *c);
 static void sync_redis_link_greet(sync_redis_link_t *link);
-static ngx_int_t sync_redis_link_hello(sync_redis_link_t *link,
-    sync_redis_greeting_e greeting, ngx_uint_t argc, const char **argv,
-    const size_t *argvlen);
 static void sync_redis_link_send(sync_redis_link_t *link);
 static ngx_int_t sync_redis_link_read(sync_redis_link_t *link);
 static ngx_int_t sync_redis_link_parse(sync_redis_link_t *link);
@@ -405,7 +395,7 @@ sync_redis_link_dial(sync_redis_link_t *link)
     link->connection = c;
 
     if (rc == NGX_OK) {
-        sync_redis_link_greet(link);
+        sync_redis_link_connected(link);
     }
 }
 
@@ -448,7 +438,7 @@ sync_redis_link_write_handler(ngx_event_t *ev)
         return;
     }
 
-    sync_redis_link_greet(link);
+    sync_redis_link_connected(link);
 }
 
 
@@ -471,7 +461,7 @@ sync_redis_link_read_handler(ngx_event_t *ev)
     if (link->state == SYNC_REDIS_CONNECTS) {
         sync_redis_link_write_handler(c->write);
 
-        if (link->connection != c) {
+        if (link->connection != c || link->state == SYNC_REDIS_SECURES) {
             return;
         }
     }
@@ -486,88 +476,65 @@ sync_redis_link_read_handler(ngx_event_t *ev)
 }
 
 
-/* All at once; Redis answers in order. */
+static void
+sync_redis_link_connected(sync_redis_link_t *link)
+{
+    ngx_int_t  rc;
+
+    if (link->url->server.len == 0) {
+        sync_redis_link_greet(link);
+        return;
+    }
+
+    link->state = SYNC_REDIS_SECURES;
+
+    rc = sync_redis_tls_begin(link->connection, link->conf, link->url,
+                              sync_redis_link_secured);
+
+    if (rc != NGX_AGAIN) {
+        sync_redis_link_secured(link->connection);
+    }
+}
+
+
+static void
+sync_redis_link_secured(ngx_connection_t *c)
+{
+    const char         *error;
+    sync_redis_link_t  *link;
+
+    link = c->data;
+    error = sync_redis_tls_error(c, link->conf);
+
+    if (error) {
+        sync_redis_link_fail(link, error, 0);
+        return;
+    }
+
+    c->read->handler = sync_redis_link_read_handler;
+    c->write->handler = sync_redis_link_write_handler;
+
+    sync_redis_link_greet(link);
+}
+
 
 static void
 sync_redis_link_greet(sync_redis_link_t *link)
 {
-    u_char            *p;
-    ngx_int_t          rc;
-    sync_redis_url_t  *url;
-    const char        *argv[3];
-    size_t             argvlen[3];
-    u_char             text[NGX_INT_T_LEN];
-    u_char             name[sizeof("sync--subscriber") + NGX_INT_T_LEN];
-
-    url = link->url;
-
     link->state = SYNC_REDIS_GREETS;
-    link->ngreetings = 0;
     link->greeted = 0;
 
     link->reader = redisReaderCreate();
 
-    rc = link->reader ? SYNC_OK : SYNC_ERROR;
-
-    if (rc == SYNC_OK && url->password.len) {
-        argv[0] = "AUTH";
-        argvlen[0] = 4;
-        argv[1] = (char *) url->user.data;
-        argvlen[1] = url->user.len;
-        argv[url->user.len ? 2 : 1] = (char *) url->password.data;
-        argvlen[url->user.len ? 2 : 1] = url->password.len;
-
-        rc = sync_redis_link_hello(link, SYNC_REDIS_AUTH,
-                                   url->user.len ? 3 : 2, argv, argvlen);
-    }
-
-    if (rc == SYNC_OK && url->db) {
-        argv[0] = "SELECT";
-        argvlen[0] = 6;
-        argv[1] = (char *) text;
-        argvlen[1] = ngx_sprintf(text, "%ui", url->db) - text;
-
-        rc = sync_redis_link_hello(link, SYNC_REDIS_SELECT, 2, argv, argvlen);
-    }
-
-    if (rc == SYNC_OK) {
-        p = ngx_snprintf(name, sizeof(name), "sync-%s-%P", link->role,
-                         ngx_pid);
-        argv[0] = "CLIENT";
-        argvlen[0] = 6;
-        argv[1] = "SETNAME";
-        argvlen[1] = 7;
-        argv[2] = (char *) name;
-        argvlen[2] = p - name;
-
-        rc = sync_redis_link_hello(link, SYNC_REDIS_NAME, 3, argv, argvlen);
-    }
-
-    if (rc == SYNC_OK) {
-        argv[0] = "PING";
-        argvlen[0] = 4;
-
-        rc = sync_redis_link_hello(link, SYNC_REDIS_ASK, 1, argv, argvlen);
-    }
-
-    if (rc != SYNC_OK) {
+    if (link->reader == NULL
+        || sync_redis_hello_write(&link->hello, link->url, link->role)
+           != SYNC_OK)
+    {
         sync_redis_link_fail(link, "no memory", 0);
         return;
     }
 
     sync_redis_link_send(link);
-}
-
-
-static ngx_int_t
-sync_redis_link_hello(sync_redis_link_t *link, sync_redis_greeting_e greeting,
-    ngx_uint_t argc, const char **argv, const size_t *argvlen)
-{
-    size_t  size;
-
-    link->greetings[link->ngreetings++] = greeting;
-
-    return sync_redis_buf_command(&link->hello, argc, argv, argvlen, &size);
 }
 
 
@@ -579,7 +546,7 @@ sync_redis_link_send(sync_redis_link_t *link)
     sync_redis_buf_t  *b;
 
     c = link->connection;
-    b = (link->state == SYNC_REDIS_READY) ? &link->out : &link->hello;
+    b = (link->state == SYNC_REDIS_READY) ? &link->out : &link->hello.buf;
 
     while (b->pos < b->last) {
 
@@ -739,7 +706,7 @@ sync_redis_link_greeted(sync_redis_link_t *link, redisReply *reply)
 {
     sync_redis_greeting_e  greeting;
 
-    greeting = link->greetings[link->greeted++];
+    greeting = link->hello.greetings[link->greeted++];
 
     /* a name is for people: an ACL may not allow to set one */
 
@@ -748,11 +715,11 @@ sync_redis_link_greeted(sync_redis_link_t *link, redisReply *reply)
         return;
     }
 
-    if (link->greeted < link->ngreetings) {
+    if (link->greeted < link->hello.n) {
         return;
     }
 
-    sync_redis_buf_done(&link->hello);
+    sync_redis_buf_done(&link->hello.buf);
 
     if (link->complained || link->was_ready) {
         ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
@@ -941,7 +908,7 @@ sync_redis_link_close(sync_redis_link_t *link)
     sync_redis_addr_cancel(&link->addr);
 
     if (link->connection) {
-        ngx_close_connection(link->connection);
+        sync_redis_tls_close(link->connection);
         link->connection = NULL;
     }
 
@@ -954,7 +921,7 @@ sync_redis_link_close(sync_redis_link_t *link)
         ngx_del_timer(&link->timer);
     }
 
-    sync_redis_buf_done(&link->hello);
+    sync_redis_buf_done(&link->hello.buf);
 
     link->state = SYNC_REDIS_WAITS;
 }
@@ -1018,6 +985,10 @@ sync_redis_link_timer_handler(ngx_event_t *ev)
 
     case SYNC_REDIS_CONNECTS:
         sync_redis_link_fail(link, "connect() takes too long", 0);
+        return;
+
+    case SYNC_REDIS_SECURES:
+        sync_redis_link_fail(link, "a TLS handshake takes too long", 0);
         return;
 
     case SYNC_REDIS_GREETS:

@@ -20,14 +20,15 @@
 /*
  * One connection to Redis, that comes again when it is lost.
  *
- *     waits --> resolves --> connects --> greets --> ready
- *       ^           |            |           |         |
- *       `-----------+------------+-----------+---------'
+ *     waits --> resolves --> connects --> secures --> greets --> ready
+ *       ^           |            |           |           |         |
+ *       `-----------+------------+-----------+-----------+---------'
  *
- * hiredis parses what Redis says; reading, writing and time limits are
- * nginx's.  To greet is to send AUTH, SELECT, CLIENT SETNAME and PING: a
- * server that still loads its data is not ready.  After a loss the first
- * attempt follows in at most 100 ms, later ones wait up to 5 s, with jitter.
+ * It is secured where its URL says so (sync_redis_tls.h).  hiredis parses
+ * what Redis says; reading, writing and time limits are nginx's.  To greet is
+ * to send AUTH, SELECT, CLIENT SETNAME and PING: a server that still loads its
+ * data is not ready.  After a loss the first attempt follows in at most 100
+ * ms, later ones wait up to 5 s, with jitter.
  *
  * Commands are answered in the order they are sent, so calls wait in one
  * queue.  A call whose owner is gone, or was told of a timeout, stays there

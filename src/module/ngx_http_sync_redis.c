@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <sync_redis.h>
+#include <sync_redis_tls.h>
 
 
 #define NGX_HTTP_SYNC_REDIS_PORT        6379
@@ -13,7 +14,7 @@
 #define NGX_HTTP_SYNC_REDIS_PREFIX_MAX  64      /* bytes */
 
 #define NGX_HTTP_SYNC_REDIS_URL                                               \
-    "redis://[[user]:password@]host[:port][/database] or unix:path"
+    "redis[s]://[[user]:password@]host[:port][/database] or unix:path"
 
 
 typedef struct {
@@ -22,6 +23,11 @@ typedef struct {
 } ngx_http_sync_redis_scheme_t;
 
 
+static sync_redis_url_t *ngx_http_sync_redis_tls(sync_redis_conf_t *conf);
+static char *ngx_http_sync_redis_ca(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, sync_redis_conf_t *conf);
+static char *ngx_http_sync_redis_verify(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, sync_redis_conf_t *conf);
 static char *ngx_http_sync_redis_url(ngx_conf_t *cf, ngx_command_t *cmd,
     sync_redis_conf_t *conf, ngx_str_t *value);
 static char *ngx_http_sync_redis_unix(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -33,6 +39,8 @@ static char *ngx_http_sync_redis_user(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_http_sync_redis_host(ngx_conf_t *cf, ngx_command_t *cmd,
     sync_redis_url_t *url, ngx_str_t *value);
 static ngx_int_t ngx_http_sync_redis_unescape(ngx_conf_t *cf, ngx_str_t *s);
+static ngx_int_t ngx_http_sync_redis_server(ngx_conf_t *cf,
+    sync_redis_url_t *url, ngx_str_t *host);
 static ngx_int_t ngx_http_sync_redis_name(ngx_conf_t *cf,
     sync_redis_url_t *url, ngx_str_t *host);
 static char *ngx_http_sync_redis_time(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -46,7 +54,6 @@ static char *ngx_http_sync_redis_bad(ngx_conf_t *cf, ngx_command_t *cmd,
 /* what is known by name, and not to be had */
 
 static const ngx_http_sync_redis_scheme_t  ngx_http_sync_redis_schemes[] = {
-    { "rediss:", "TLS to Redis" },
     { "redis+sentinel:", "Redis Sentinel" },
     { "redis-sentinel:", "Redis Sentinel" },
     { "sentinel:", "Redis Sentinel" },
@@ -83,6 +90,7 @@ ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     redis->connect_timeout = NGX_CONF_UNSET_MSEC;
     redis->timeout = NGX_CONF_UNSET_MSEC;
+    redis->verify = NGX_CONF_UNSET;
 
     value = cf->args->elts;
 
@@ -99,6 +107,12 @@ ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else if (ngx_http_sync_starts(&value[i], "timeout=", &text)) {
             rv = ngx_http_sync_redis_time(cf, cmd, &value[i], &text,
                                           &redis->timeout);
+
+        } else if (ngx_http_sync_starts(&value[i], "ca=", &text)) {
+            rv = ngx_http_sync_redis_ca(cf, cmd, &value[i], &text, redis);
+
+        } else if (ngx_http_sync_starts(&value[i], "verify=", &text)) {
+            rv = ngx_http_sync_redis_verify(cf, cmd, &value[i], &text, redis);
 
         } else {
             rv = ngx_http_sync_redis_url(cf, cmd, redis, &value[i]);
@@ -121,6 +135,16 @@ ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_str_set(&redis->prefix, "sync");
     }
 
+    if (ngx_http_sync_redis_tls(redis) == NULL
+        && (redis->ca.len || redis->verify != NGX_CONF_UNSET))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"ca=\" and \"verify=\" in \"%V\" directive are "
+                           "for \"rediss://\"", &cmd->name);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_value(redis->verify, 1);
     ngx_conf_init_msec_value(redis->connect_timeout, 2000);
     ngx_conf_init_msec_value(redis->timeout, 2000);
 
@@ -128,6 +152,67 @@ ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     redis->line = cf->conf_file->line;
 
     smcf->settings.redis = redis;
+
+    return NGX_CONF_OK;
+}
+
+
+/* The first URL that has TLS, or NULL. */
+
+static sync_redis_url_t *
+ngx_http_sync_redis_tls(sync_redis_conf_t *conf)
+{
+    ngx_uint_t         i;
+    sync_redis_url_t  *url;
+
+    url = conf->urls->elts;
+
+    for (i = 0; i < conf->urls->nelts; i++) {
+        if (url[i].server.len) {
+            return &url[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static char *
+ngx_http_sync_redis_ca(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
+    ngx_str_t *text, sync_redis_conf_t *conf)
+{
+    if (conf->ca.len) {
+        return "has a duplicate parameter";
+    }
+
+    if (text->len == 0) {
+        return ngx_http_sync_invalid(cf, cmd, value, "\"ca=file\"");
+    }
+
+    conf->ca = *text;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_sync_redis_verify(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_str_t *text, sync_redis_conf_t *conf)
+{
+    if (conf->verify != NGX_CONF_UNSET) {
+        return "has a duplicate parameter";
+    }
+
+    if (ngx_http_sync_is(text, "on")) {
+        conf->verify = 1;
+
+    } else if (ngx_http_sync_is(text, "off")) {
+        conf->verify = 0;
+
+    } else {
+        return ngx_http_sync_invalid(cf, cmd, value,
+                                     "\"verify=on\" or \"verify=off\"");
+    }
 
     return NGX_CONF_OK;
 }
@@ -173,6 +258,10 @@ ngx_http_sync_redis_url(ngx_conf_t *cf, ngx_command_t *cmd,
     if (ngx_http_sync_starts(value, "redis://", &rest)) {
         rv = ngx_http_sync_redis_tcp(cf, cmd, url, &rest);
 
+    } else if (ngx_http_sync_starts(value, "rediss://", &rest)) {
+        url->server.len = 1;    /* set with the host */
+        rv = ngx_http_sync_redis_tcp(cf, cmd, url, &rest);
+
     } else if (ngx_http_sync_starts(value, "unix:", &rest)) {
         rv = ngx_http_sync_redis_unix(cf, cmd, url, value);
 
@@ -183,7 +272,8 @@ ngx_http_sync_redis_url(ngx_conf_t *cf, ngx_command_t *cmd,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter in \"%V\" directive, it must "
                            "be " NGX_HTTP_SYNC_REDIS_URL ", \"prefix=\", "
-                           "\"connect_timeout=\", or \"timeout=\"",
+                           "\"connect_timeout=\", \"timeout=\", \"ca=\", or "
+                           "\"verify=\"",
                            &cmd->name);
         return NGX_CONF_ERROR;
     }
@@ -234,7 +324,7 @@ ngx_http_sync_redis_unix(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* What follows "redis://". */
+/* What follows "redis://" or "rediss://". */
 
 static char *
 ngx_http_sync_redis_tcp(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -416,11 +506,47 @@ ngx_http_sync_redis_host(ngx_conf_t *cf, ngx_command_t *cmd,
         url->host = u.host;
     }
 
+    if (url->server.len
+        && ngx_http_sync_redis_server(cf, url, &u.host) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_http_sync_redis_name(cf, url, &u.host) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* Whose certificate it must be; an address is one without its brackets. */
+
+static ngx_int_t
+ngx_http_sync_redis_server(ngx_conf_t *cf, sync_redis_url_t *url,
+    ngx_str_t *host)
+{
+    ngx_str_t  name;
+
+    name = *host;
+
+    if (name.len > 2 && name.data[0] == '[') {
+        name.data++;
+        name.len -= 2;
+    }
+
+    url->server.len = name.len;
+    url->server.data = ngx_pnalloc(cf->pool, name.len + 1);
+
+    if (url->server.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(url->server.data, name.data, name.len + 1);
+
+    url->numeric = (url->naddrs != 0);
+
+    return NGX_OK;
 }
 
 
@@ -546,6 +672,12 @@ ngx_http_sync_redis_init(ngx_conf_t *cf, ngx_http_sync_main_conf_t *smcf)
 
     if (redis == NULL) {
         return NGX_OK;
+    }
+
+    if (ngx_http_sync_redis_tls(redis)
+        && sync_redis_tls_init(cf, redis) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
