@@ -193,6 +193,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:$size;
+    sync_ping 1h 1h;
     sync_drain 300s;
 
     server {

@@ -39,6 +39,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:32m;
+    sync_ping 1h 1h;
     sync_room "r" join=public;
     sync_routes %%TESTDIR%%/routes.json;
 

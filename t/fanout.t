@@ -35,6 +35,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:16m;
+    sync_ping 1h 1h;
 
     upstream app {
         server 127.0.0.1:%%PORT_1%%;

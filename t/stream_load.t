@@ -29,6 +29,7 @@ http {
     %%HTTP%%
 
     sync_zone zone=sync:8m;
+    sync_ping 1h 1h;
     sync_queue 1m;
 
     server {
