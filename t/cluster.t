@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Sync;
+use Test::Sync::Cluster qw/ linked status post /;
 
 ###############################################################################
 
@@ -199,15 +200,6 @@ ok(subscribed('app:r:new', 0), 'who is alone hears nothing');
 
 ###############################################################################
 
-sub linked {
-	my ($t) = @_;
-
-	return $t->wait_for(sub {
-		my $r = status($t)->{redis};
-		return $r->{connected} == $r->{expected} && $r->{subscribed};
-	}, 15);
-}
-
 sub subscribed {
 	my ($channel, $n, $timeout) = @_;
 
@@ -247,11 +239,6 @@ sub publish {
 		->status == 200 or die "not published\n";
 }
 
-sub post {
-	my ($t, $op, $json) = @_;
-	return $t->http('POST', "/control/$op", json => $json);
-}
-
 # What a client hears: n messages, and no more.
 
 sub heard {
@@ -269,7 +256,5 @@ sub heard {
 
 	return \@heard;
 }
-
-sub status { return $_[0]->http('GET', '/status')->json }
 
 ###############################################################################

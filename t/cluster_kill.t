@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Sync;
+use Test::Sync::Cluster;
 
 ###############################################################################
 
@@ -87,26 +88,6 @@ is(scalar(keys %a), scalar(@$ha), 'and once');
 
 ###############################################################################
 
-sub linked {
-	my ($t) = @_;
-
-	return $t->wait_for(sub {
-		my $r = status($t)->{redis};
-		return $r->{connected} == $r->{expected} && $r->{subscribed};
-	}, 15);
-}
-
-sub member {
-	my ($t, $room, $pos) = @_;
-
-	my $ws = $t->ws('/ws');
-	$ws->recv_json;
-	$ws->send_json([ 'joinRoom', { group => $room, responseIndex => 1,
-		$pos ? (pos => $pos) : () } ]);
-
-	return ($ws, $ws->recv_event('joinRoom-1')->[1]);
-}
-
 # Publishes on both hosts in turn, each message by an id.
 
 sub say_until {
@@ -130,11 +111,6 @@ sub say_until {
 	}, 30);
 }
 
-sub post {
-	my ($t, $op, $json) = @_;
-	return $t->http('POST', "/control/$op", json => $json);
-}
-
 # All up to the last that was accepted.
 
 sub all_heard {
@@ -149,7 +125,5 @@ sub all_heard {
 
 	return \@heard;
 }
-
-sub status { return $_[0]->http('GET', '/status')->json }
 
 ###############################################################################

@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Sync;
+use Test::Sync::Cluster qw/ linked member /;
 
 ###############################################################################
 
@@ -112,33 +113,11 @@ is((member($a, 'doc:2', $e->{pos}))[1]{reason}, 'fork',
 
 ###############################################################################
 
-sub linked {
-	my ($t) = @_;
-
-	return $t->wait_for(sub {
-		my $r = status($t)->{redis};
-		return $r->{connected} == $r->{expected} && $r->{subscribed};
-	});
-}
-
-sub member {
-	my ($t, $room, $pos) = @_;
-
-	my $ws = $t->ws('/ws');
-	$ws->recv_json;
-	$ws->send_json([ 'joinRoom', { group => $room, responseIndex => 1,
-		$pos ? (pos => $pos) : () } ]);
-
-	return ($ws, $ws->recv_event('joinRoom-1')->[1]);
-}
-
 sub publish {
 	my ($room, $data) = @_;
 
 	return $a->http('POST', '/control/publish', json => { room => $room,
 		event => 'x', data => $data })->json->{rooms}{$room}{position};
 }
-
-sub status { return $_[0]->http('GET', '/status')->json }
 
 ###############################################################################

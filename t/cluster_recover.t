@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 
 use Test::More;
 use Test::Sync;
+use Test::Sync::Cluster;
 
 ###############################################################################
 
@@ -230,53 +231,6 @@ is(heard($wb, 1)->[0][1], 'anew', 'all goes on');
 
 ###############################################################################
 
-sub linked {
-	my ($t) = @_;
-
-	return $t->wait_for(sub {
-		my $r = status($t)->{redis};
-		return $r->{connected} == $r->{expected} && $r->{subscribed};
-	}, 15);
-}
-
-sub member {
-	my ($t, $room, $pos) = @_;
-
-	my $ws = $t->ws('/ws');
-	$ws->recv_json;
-	$ws->send_json([ 'joinRoom', { group => $room, responseIndex => 1,
-		$pos ? (pos => $pos) : () } ]);
-
-	return ($ws, $ws->recv_event('joinRoom-1')->[1]);
-}
-
-sub publish {
-	my ($t, $room, %o) = @_;
-
-	my $r = post($t, 'publish', { room => $room, event => 'x', %o });
-	die "not published: " . $r->body . "\n" if $r->status != 200;
-
-	return $r->json->{rooms}{$room};
-}
-
-sub post {
-	my ($t, $op, $json) = @_;
-	return $t->http('POST', "/control/$op", json => $json);
-}
-
-sub heard {
-	my ($ws, $n) = @_;
-
-	my @heard;
-
-	while (@heard < $n) {
-		my $m = $ws->recv_json(5) or last;
-		push @heard, $m if $m->[0] eq 'x';
-	}
-
-	return \@heard;
-}
-
 sub fork_off {
 	my ($sub) = @_;
 
@@ -287,7 +241,5 @@ sub fork_off {
 	warn $@ if $@;
 	POSIX::_exit($@ ? 1 : 0);
 }
-
-sub status { return $_[0]->http('GET', '/status')->json }
 
 ###############################################################################
