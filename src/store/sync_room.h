@@ -366,6 +366,9 @@ ngx_int_t sync_room_top(sync_zone_t *z, sync_str_t *name,
 ngx_int_t sync_room_rebase(sync_zone_t *z, sync_str_t *name,
     sync_room_rule_t *rule, sync_position_t *at);
 
+/* what sync_room_linked() returns until then; never a link */
+#define SYNC_ROOM_LOADING  ((uint32_t) -1)
+
 /*
  * Appends a message that has its place, m->lsn and m->nonce behind prev, and
  * tells nobody of it if quiet.

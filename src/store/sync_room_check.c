@@ -270,11 +270,15 @@ sync_room_check_interests(sync_zone_t *z, sync_room_t *room,
                        "interest: flag and queue disagree");
         sync_room_must(!in->queued || !in->held, "interest: held and queued");
 
-        /* a worker that died may have been about to queue it, or to trim */
+        /*
+         * a worker that died may have been about to queue it, or to trim; that
+         * a log is loaded anew is told when all is there
+         */
 
         sync_room_must(in->queued || in->held || w->dead
                        || (in->cursor == room->log.top
-                           && in->epoch == room->log.epoch),
+                           && (in->epoch == room->log.epoch
+                               || room->linked == SYNC_ROOM_LOADING)),
                        "interest: has news and is not queued");
 
         sum->used += sync_heap_block_size(&z->sh->heap, in);

@@ -81,7 +81,7 @@ sync_room_rebase(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
         sync_log_reset_locked(z, log);
     }
 
-    room->linked = 0;
+    room->linked = SYNC_ROOM_LOADING;
 
     log->top = at->lsn;
     log->nonce = at->nonce;
