@@ -17,7 +17,7 @@ use Test::Sync::Cluster;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(41);
+my $a = Test::Sync->new->plan(42);
 my ($b, $c) = map { Test::Sync->new } 1 .. 2;
 my $redis = $a->redis(port => 1);
 
@@ -155,6 +155,11 @@ is(post($a, 'publish', { user => 'u1', event => 'x', data => 2 })
 is_deeply([ map { $_->recv_json->{data} } @sse ], [ 2, 2, 2 ], 'heard');
 is(post($b, 'disconnect', { user => 'u1' })->json->{clients}, 3,
 	'a user lets go');
+
+ok($a->wait_for(sub {
+	return 3 == pages($a, 'clients', 'clients', 1, user => 'u1',
+		connected => 'false');
+}), 'and is remembered by all hosts');
 
 # all of a token
 
