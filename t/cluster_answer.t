@@ -18,7 +18,7 @@ use Time::HiRes qw/ time /;
 
 ###############################################################################
 
-my $a = Test::Sync->new->plan(34);
+my $a = Test::Sync->new->plan(37);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 2);
 
@@ -197,6 +197,26 @@ for my $i (1 .. 3) {
 go_on();
 ok((grep { $_ eq 's' } @{told($mine)}), 'then it is');
 like($redis->command('GET', 'app-session:t1'), qr/"n":2/, 'it was saved');
+
+# Redis forgets the script: what it does not have is refused, nothing overtakes
+# it, and what follows goes on
+
+$redis->command('SCRIPT', 'FLUSH');
+sync($wa, 'doc:1', $_) for 400 .. 450;
+my @acks = map { ack($wa) } 400 .. 450;
+my @taken = map { $_->[0] =~ /(\d+)/ } grep { $_->[1]{status} eq 'success' }
+	@acks;
+
+ok($acks[0][1]{errorCode}, 'refused');
+
+ok($a->wait_for(sub {
+	sync($wa, 'doc:1', 451);
+	return ack($wa)->[1]{status} eq 'success';
+}), 'it knows it again');
+
+my @there = names($wb, 1)->[0];
+push @there, names($wb, 1)->[0] while ($there[-1] // 451) != 451;
+is_deeply([ grep { $_ >= 400 } @there ], [ @taken, 451 ], 'in order');
 
 # Redis goes while somebody waits
 

@@ -82,7 +82,6 @@ typedef struct {
 
 
 static u_char *sync_append_arg(sync_append_t *a, u_char *p, u_char *last);
-static ngx_int_t sync_append_send(sync_append_t *a);
 static void sync_append_answered(redisReply *reply, sync_redis_error_e error,
     void *data);
 static void sync_append_done(sync_append_t *a, ngx_int_t rc,
@@ -111,7 +110,7 @@ sync_append_init_worker(sync_main_settings_t *main)
 }
 
 
-/* If it fails, the first append says it all. */
+/* If it fails, the first append has it tried again. */
 
 void
 sync_append_connected(ngx_uint_t shard)
@@ -318,7 +317,8 @@ sync_append(sync_str_t *room, sync_room_rule_t *rule, sync_message_t *m,
     a->argv[1] = (char *) sync_append_sha1;
     a->argvlen[1] = 2 * SYNC_APPEND_SHA1;
 
-    rc = sync_append_send(a);
+    rc = sync_redis_command(a->shard, NULL, sync_append_answered, a, a->argc,
+                            a->argv, a->argvlen);
 
     if (rc != SYNC_OK) {
         ngx_free(a);
@@ -339,14 +339,6 @@ sync_append_arg(sync_append_t *a, u_char *p, u_char *last)
 }
 
 
-static ngx_int_t
-sync_append_send(sync_append_t *a)
-{
-    return sync_redis_command(a->shard, NULL, sync_append_answered, a,
-                              a->argc, a->argv, a->argvlen);
-}
-
-
 static void
 sync_append_answered(redisReply *reply, sync_redis_error_e error, void *data)
 {
@@ -360,18 +352,15 @@ sync_append_answered(redisReply *reply, sync_redis_error_e error, void *data)
     }
 
     if (reply->type == REDIS_REPLY_ERROR
-        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0
-        && a->argvlen[0] == 7)
+        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
     {
-        a->argv[0] = "EVAL";
-        a->argvlen[0] = 4;
-        a->argv[1] = sync_append_script;
-        a->argvlen[1] = sizeof(sync_append_script) - 1;
+        /*
+         * Sent again it would come behind what was sent after it, which may
+         * have been done: it is refused, and what follows goes on.
+         */
 
-        if (sync_append_send(a) != SYNC_OK) {
-            sync_append_done(a, SYNC_BUSY, NULL, 0);
-        }
-
+        sync_append_connected(a->shard);
+        sync_append_done(a, SYNC_BUSY, NULL, 0);
         return;
     }
 
