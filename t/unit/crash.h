@@ -618,18 +618,10 @@ end_text(void)
 
 
 static void
-begin_receipt(void)
-{
-    receipt = sync_receipt_begin(&worker, 0x123456789abcdef);
-}
-
-
-static void
 prepare_receipt(void)
 {
     prepare_two();
-    begin_receipt();
-    say_counted();
+    receipt = sync_receipt_begin(&worker, 0x123456789abcdef);
 }
 
 
@@ -653,20 +645,18 @@ say_counted(void)
 }
 
 
+/* One after another, as each is a few stores. */
+
 static void
-put_receipt(void)
+whole_receipt(void)
 {
+    ngx_uint_t       n;
     sync_wake_set_t  wake;
+
+    receipt = sync_receipt_begin(&worker, 0x123456789abcdef);
 
     wake.n = 0;
     sync_receipt_put(&worker, receipt, 5, 0, &wake);
-}
-
-
-static void
-end_receipt(void)
-{
-    ngx_uint_t  n;
 
     (void) sync_receipt_end(&worker, receipt, 1, &n);
 }

@@ -97,11 +97,9 @@ static void prepare_text(void);
 static void add_text(void);
 static void grow_text(void);
 static void end_text(void);
-static void begin_receipt(void);
+static void whole_receipt(void);
 static void prepare_receipt(void);
 static void say_counted(void);
-static void put_receipt(void);
-static void end_receipt(void);
 static void keep_absent(void);
 static void prepare_absent(void);
 static void take_absent(void);
@@ -204,10 +202,8 @@ static crash_case_t  cases[] = {
     { "a text that grows", prepare_text, grow_text },
     { "a text that ends", prepare_text, end_text },
     { "a text whose worker goes", prepare_text, release },
-    { "a receipt that begins", prepare_two, begin_receipt },
-    { "a message with one", prepare_receipt, say_counted },
-    { "a report for it", prepare_receipt, put_receipt },
-    { "a receipt that ends", prepare_receipt, end_receipt },
+    { "a receipt", prepare_two, whole_receipt },
+    { "a message with a receipt", prepare_receipt, say_counted },
     { "a client that is kept", prepare_absent, keep_absent },
     { "one that comes back", prepare_absent, take_absent },
     { "those that do not", prepare_absent, sweep_absent },
