@@ -117,6 +117,7 @@ sync_ask_copy(sync_request_t *rq, sync_call_t *call)
     call->opaque = copy;
     call->outlive = 1;
     call->left = sync_cancel_left;
+    call->order = sync_cancel_order;
 
     if (rq->web) {
         rq->web->asked = copy;

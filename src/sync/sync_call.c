@@ -1069,6 +1069,25 @@ sync_call_unlink(sync_call_t *call)
 
 
 void
+sync_call_order(sync_json_t *order)
+{
+    ngx_queue_t  *q;
+    sync_call_t  *call;
+
+    for (q = ngx_queue_head(&sync_call_others);
+         q != ngx_queue_sentinel(&sync_call_others);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, sync_call_t, queue);
+
+        if (call->order && call->order(call, order)) {
+            return;
+        }
+    }
+}
+
+
+void
 sync_call_exit_process(void)
 {
     ngx_queue_t  *q;

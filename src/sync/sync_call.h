@@ -69,6 +69,13 @@ typedef ngx_int_t (*sync_call_line_pt)(sync_call_t *call, sync_json_t *line);
  */
 typedef void (*sync_call_left_pt)(sync_call_t *call, ngx_uint_t moved);
 
+/*
+ * An order of another worker, for a call whose client is there: returns 1 if
+ * it is for this one, which may be gone then.
+ */
+typedef ngx_uint_t (*sync_call_order_pt)(sync_call_t *call,
+    sync_json_t *order);
+
 
 struct sync_call_s {
     ngx_queue_t              queue;     /* of the client's calls */
@@ -80,6 +87,7 @@ struct sync_call_s {
     sync_call_done_pt        done;
     sync_call_line_pt        line;      /* NULL: the answer is one object */
     sync_call_left_pt        left;      /* may be NULL */
+    sync_call_order_pt       order;     /* the same */
     ngx_pool_t              *pool;      /* the call's; gone after done() */
     void                    *opaque;    /* the asker's */
     sync_hook_event_e        event;
@@ -135,6 +143,9 @@ ngx_int_t sync_call_kept_token(sync_client_t *c, sync_str_t *token);
  * The client is closing: cancels its calls but for those that outlive it.
  */
 void sync_call_client_closed(sync_client_t *c);
+
+/* Hands an order to the one of the calls with no client that it is for. */
+void sync_call_order(sync_json_t *order);
 
 /* Drops the calls of this worker that have no client; for its exit. */
 void sync_call_exit_process(void);

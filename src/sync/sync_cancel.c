@@ -8,8 +8,13 @@
 #include <ngx_core.h>
 #include <sync_cancel.h>
 #include <sync_notify.h>
+#include <sync_publish.h>
 
 
+static ngx_uint_t sync_cancel_is(sync_call_t *call, sync_hook_event_e event,
+    sync_str_t *name);
+static void sync_cancel_elsewhere(sync_client_t *c, const char *kind,
+    sync_str_t *name, const char *reason);
 static const char *sync_cancel_reason(sync_json_t *arg);
 static void sync_cancel_tell(sync_request_t *rq, const char *reason);
 
@@ -17,11 +22,10 @@ static void sync_cancel_tell(sync_request_t *rq, const char *reason);
 void
 sync_cancel_sync(sync_client_t *c, sync_json_t *arg)
 {
-    u_char       *p;
-    sync_str_t    text, cb;
+    sync_str_t    cb;
     sync_json_t   v;
     sync_call_t  *call;
-    u_char        id[SYNC_CALL_ID_TEXT], buf[SYNC_CALL_ID_TEXT];
+    u_char        buf[SYNC_CALL_ID_TEXT];
 
     if (sync_json_get(&v, arg, "cb") != SYNC_OK
         || sync_json_string(&cb, &v, buf, SYNC_CALL_ID_TEXT) != SYNC_OK)
@@ -33,19 +37,14 @@ sync_cancel_sync(sync_client_t *c, sync_json_t *arg)
          call;
          call = sync_call_next(c, call))
     {
-        if (call->event != SYNC_HOOK_SERVER) {
-            continue;
-        }
-
-        p = sync_call_print_id(id, call);
-
-        text.data = id;
-        text.len = p - id;
-
-        if (sync_str_eq(&text, &cb)) {
+        if (sync_cancel_is(call, SYNC_HOOK_SERVER, &cb)) {
             sync_cancel_request(call->opaque, sync_cancel_reason(arg));
             return;
         }
+    }
+
+    if (cb.len == SYNC_CALL_ID_TEXT) {
+        sync_cancel_elsewhere(c, "sync", &cb, sync_cancel_reason(arg));
     }
 }
 
@@ -53,12 +52,11 @@ sync_cancel_sync(sync_client_t *c, sync_json_t *arg)
 void
 sync_cancel_api(sync_client_t *c, sync_json_t *arg)
 {
-    int64_t          n;
-    sync_str_t       index;
-    sync_json_t      v;
-    sync_call_t     *call;
-    sync_request_t  *rq;
-    u_char           buf[SYNC_INDEX_MAX];
+    int64_t       n;
+    sync_str_t    index;
+    sync_json_t   v;
+    sync_call_t  *call;
+    u_char        buf[SYNC_INDEX_MAX];
 
     if (sync_json_get(&v, arg, "responseIndex") != SYNC_OK) {
         return;
@@ -80,23 +78,124 @@ sync_cancel_api(sync_client_t *c, sync_json_t *arg)
          call;
          call = sync_call_next(c, call))
     {
-        if (call->event != SYNC_HOOK_API) {
-            continue;
-        }
-
-        rq = call->opaque;
-
-        /* a number to acknowledge by may follow */
-
-        if (rq && rq->index.len >= index.len
-            && ngx_memcmp(rq->index.data, index.data, index.len) == 0
-            && (rq->index.len == index.len
-                || rq->index.data[index.len] == '#'))
-        {
-            sync_cancel_request(rq, sync_cancel_reason(arg));
+        if (sync_cancel_is(call, SYNC_HOOK_API, &index)) {
+            sync_cancel_request(call->opaque, sync_cancel_reason(arg));
             return;
         }
     }
+
+    sync_cancel_elsewhere(c, "api", &index, sync_cancel_reason(arg));
+}
+
+
+/* Whether it is of that kind, and has that name: an id, or an index. */
+
+static ngx_uint_t
+sync_cancel_is(sync_call_t *call, sync_hook_event_e event, sync_str_t *name)
+{
+    u_char          *p;
+    sync_str_t       text;
+    sync_request_t  *rq;
+    u_char           id[SYNC_CALL_ID_TEXT];
+
+    if (call->event != event) {
+        return 0;
+    }
+
+    if (event == SYNC_HOOK_SERVER) {
+        p = sync_call_print_id(id, call);
+
+        text.data = id;
+        text.len = p - id;
+
+        return sync_str_eq(&text, name);
+    }
+
+    rq = call->opaque;
+
+    /* a number to acknowledge by may follow */
+
+    return rq
+           && rq->index.len >= name->len
+           && ngx_memcmp(rq->index.data, name->data, name->len) == 0
+           && (rq->index.len == name->len
+               || rq->index.data[name->len] == '#');
+}
+
+
+/*
+ * A session that came by polling may have been with another worker when it
+ * asked, and the call is there.
+ */
+
+static void
+sync_cancel_elsewhere(sync_client_t *c, const char *kind, sync_str_t *name,
+    const char *reason)
+{
+    sync_str_t     json;
+    sync_writer_t  w;
+    u_char         id[SYNC_ID_TEXT];
+
+    if (c->record->transport != SYNC_TRANSPORT_POLLING
+        && c->record->transport != SYNC_TRANSPORT_SOCKETIO)
+    {
+        return;
+    }
+
+    sync_registry_print_id(id, c->record->id);
+
+    do {
+        sync_reply_text(&w);
+        sync_write_literal(&w, "{\"cancel\":\"");
+        sync_write(&w, id, SYNC_ID_TEXT);
+        sync_write_literal(&w, "\",\"kind\":\"");
+        sync_write(&w, (u_char *) kind, ngx_strlen(kind));
+        sync_write_literal(&w, "\",\"name\":");
+        sync_json_write_str(&w, name);
+        sync_write_literal(&w, ",\"reason\":\"");
+        sync_write(&w, (u_char *) reason, ngx_strlen(reason));
+        sync_write_literal(&w, "\"}");
+
+    } while (sync_reply_again(&w));
+
+    if (w.len) {
+        sync_reply_str(&json, &w);
+
+        /* if the zone is full, it is not cancelled */
+
+        (void) sync_publish_command(sync_settings(c)->main, &json);
+    }
+}
+
+
+ngx_uint_t
+sync_cancel_order(sync_call_t *call, sync_json_t *order)
+{
+    sync_str_t       text;
+    sync_json_t      v;
+    sync_request_t  *rq;
+    u_char           id[SYNC_ID_LEN], buf[SYNC_INDEX_MAX];
+
+    rq = call->opaque;
+
+    if (rq == NULL || rq->http
+        || sync_json_get(&v, order, "cancel") != SYNC_OK
+        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
+        || sync_registry_parse_id(id, text.data, text.len) != SYNC_OK
+        || ngx_memcmp(id, rq->id, SYNC_ID_LEN) != 0
+        || sync_json_get(&v, order, "kind") != SYNC_OK
+        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
+        || !sync_str_eq(&text, &rq->kind->prefix)
+        || sync_json_get(&v, order, "name") != SYNC_OK
+        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
+        || !sync_cancel_is(call, rq->kind->hook, &text))
+    {
+        return 0;
+    }
+
+    sync_cancel_request(rq, sync_cancel_reason(order));
+
+    return 1;
 }
 
 

@@ -17,6 +17,9 @@
  * It hears of no more chunks, nor does anybody else.  The "cancel" hook is
  * told, and the result still counts; or, with cancel=close, the hook's
  * connection is closed, and there is no result.
+ *
+ * A polling session may be with another worker by then: what is not known
+ * here is told to the others.
  */
 
 
@@ -26,6 +29,9 @@ void sync_cancel_api(sync_client_t *c, sync_json_t *arg);
 
 /* A sync_call_left_pt. */
 void sync_cancel_left(sync_call_t *call, ngx_uint_t moved);
+
+/* A sync_call_order_pt. */
+ngx_uint_t sync_cancel_order(sync_call_t *call, sync_json_t *order);
 
 /*
  * Gives it up; reason is "cancel", "timeout" or "disconnect".  The call may

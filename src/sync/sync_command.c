@@ -9,6 +9,7 @@
 #include <sync_command.h>
 #include <sync_eio_client.h>
 #include <sync_audience.h>
+#include <sync_call.h>
 #include <sync_cluster.h>
 #include <sync_delivery.h>
 #include <sync_fanout.h>
@@ -247,6 +248,11 @@ sync_command_obey(sync_entry_t *e)
 
     if (sync_json_get(&v, &command, "receipt") == SYNC_OK) {
         sync_delivery_obey(&v, &command);
+        return;
+    }
+
+    if (sync_json_get(&v, &command, "cancel") == SYNC_OK) {
+        sync_call_order(&command);
         return;
     }
 
