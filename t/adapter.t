@@ -29,7 +29,7 @@ my @steps = (
 	'no page complained',
 );
 
-my $t = Test::Sync->new(timeout => 300)->plan(@steps + 19);
+my $t = Test::Sync->new(timeout => 300)->plan(@steps + 22);
 my $dir = $t->testdir;
 my $top = $Test::Sync::TOP;
 
@@ -65,20 +65,58 @@ my @wrong = (
 	'upsertSyncEventCallback({ name: "chat/sendMessage", version: "v1", '
 	. 'callback: ({ clientOutput }) => clientOutput.yours });',
 	'apiRequest("board/list/v2", {});',
+	'export const typed: InputOf<typeof H> = { n: "1" };',
 );
 
 $t->write_file('examples/app/src/wrong.ts', join "\n",
 	'import "./apiTypes.generated.js";',
 	'import { apiRequest } from "./api.js";',
 	'import { syncRequest, upsertSyncEventCallback } from "./sync.js";',
+	'import type { InputOf } from "../../node-adapter/types.js";',
+	'import type * as H from "./typed.js";',
 	@wrong);
+$t->write_file('examples/app/src/typed.ts',
+	'import { Type } from "@sinclair/typebox"; '
+	. "export const schema = Type.Object({ n: Type.Integer() });\n");
 $t->write_file('examples/app/wrong.json',
 	'{"extends":"./tsconfig.json","compilerOptions":{"noEmit":true},'
 	. '"include":["src/wrong.ts"]}');
 run('wrong.out', 'node', "$dir/node_modules/typescript/bin/tsc", '-p',
 	'wrong.json');
-is_deeply([ sort $t->read_file('wrong.out') =~ /^src\/wrong\.ts\((\d+),/mg ],
-	[ 4 .. 3 + @wrong ], 'what is wrong is found');
+is_deeply([ sort { $a <=> $b } $t->read_file('wrong.out') =~ /^src\/wrong\.ts\((\d+),/mg ],
+	[ 6 .. 5 + @wrong ], 'what is wrong is found');
+
+# a schema of TypeBox; what nginx does not know of is left to the app
+
+make_path("$dir/examples/app/typed/board/_sync");
+symlink "$FindBin::Bin/node_modules", "$dir/examples/app/node_modules";
+my %typed = (
+	typebox => 'import { Type } from "@sinclair/typebox"; export const schema '
+	. '= Type.Object({ n: Type.Integer({ minimum: 1 }) });',
+	refined => 'import { z } from "zod"; export const schema = '
+	. 'z.object({ s: z.string().transform((s) => s.length) });',
+	foreign => 'export const schema = { type: "object", '
+	. 'properties: { a: { contains: { const: 1 } } } };',
+	named => 'export const schema = { type: "object", properties: '
+	. '{ contains: { type: "string" } } };',
+	none => '',
+);
+$t->write_file("examples/app/typed/board/_sync/${_}_server_v1.js",
+	"$typed{$_} export const main = () => ({ status: 'success' });\n")
+	for keys %typed;
+is(run('typed.out', 'node', 'build/node-adapter/write.js', 'typed',
+	'typed.json', 'typed.ts', './sync.js', '../../node-adapter/types.js'), 0,
+	'written') or diag($t->read_file('typed.out'));
+my $typed = JSON::PP->new->decode($t->read_file('examples/app/typed.json'))
+	->{routes};
+is_deeply({ map { $_ => $typed->{"sync/board/$_/v1"}{schema} } keys %typed }, {
+	typebox => { type => 'object', required => [ 'n' ],
+		properties => { n => { type => 'integer', minimum => 1 } } },
+	refined => { type => 'object', required => [ 's' ],
+		properties => { s => { type => 'string' } } },
+	named => { type => 'object', properties => {
+		contains => { type => 'string' } } },
+	foreign => undef, none => undef }, 'schemas');
 
 # the app behind nginx, with the configuration that stands beside it
 
@@ -116,8 +154,10 @@ my $e = sync('board/moveCard/v1', cardId => 'c9', toLane => 'done');
 is_deeply([ @$e{qw/ errorCode httpStatus errorParams /} ],
 	[ 'board.noSuchCard', 404, [ { key => 'card', value => 'c9' } ] ],
 	"the handler's error");
-is(sync('board/moveCard/v1', cardId => 'c1', toLane => 'x')->{errorCode},
-	'sync.invalidInputType', 'schema');
+$e = sync('board/moveCard/v1', cardId => 'c1', toLane => 'x');
+is($e->{errorCode}, 'sync.invalidInputType', 'schema');
+is_deeply([ map { $_->{value} } @{$e->{errorParams}} ], [ qw/ toLane enum / ],
+	'schema: by nginx');
 is(sync('board/moveCard/v1', cardId => 'c1', toLane => 'todo')->{status},
 	'success', 'sync');
 is_deeply($peer->recv_event('sync')->[1]{serverOutput}, { status => 'success',

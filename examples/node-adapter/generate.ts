@@ -11,7 +11,8 @@
  */
 
 
-import type { Route, Routes } from "./discover.js";
+import type { Handler, Route, Routes } from "./discover.js";
+import { jsonSchema } from "./schema.js";
 
 
 export function manifest(routes: Routes): string {
@@ -26,13 +27,15 @@ export function manifest(routes: Routes): string {
 
 
 function entry({ server, client, api }: Route): object {
-    const { auth, rateLimit, throttle, httpMethod }
-        = api ?? server ?? client ?? {};
+    const handler: Partial<Handler> = api ?? server ?? client ?? {};
+    const { auth, rateLimit, throttle, httpMethod } = handler;
+    const schema = jsonSchema(handler.schema);
 
     const common = {
         ...auth !== undefined && { auth },
         ...rateLimit !== undefined && { rateLimit },
-        ...throttle !== undefined && { throttle }
+        ...throttle !== undefined && { throttle },
+        ...schema !== undefined && { schema }
     };
 
     if (api !== undefined) {

@@ -184,11 +184,11 @@ export function createHooks({ routes, functions = {}, prefix = "/_hook/",
 function check({ schema }: Handler, data: unknown)
     : { data: unknown } | undefined
 {
-    if (schema === undefined) {
+    const parsed = schema?.safeParse?.(data);
+
+    if (parsed === undefined) {
         return { data };
     }
-
-    const parsed = schema.safeParse(data);
 
     return parsed.success ? { data: parsed.data } : undefined;
 }

@@ -93,10 +93,13 @@ export interface Functions {
     [name: string]: unknown;
 }
 
-/* zod's, and whatever else has it. */
+/*
+ * zod's, and whatever else has it; or JSON Schema, as TypeBox's are, of which
+ * nginx alone makes sure.
+ */
 
 export interface Schema<T = unknown> {
-    safeParse(value: unknown): { success: boolean, data?: T };
+    safeParse?(value: unknown): { success: boolean, data?: T };
 }
 
 /* A member of the room gets a message if all of these hold. */
@@ -118,6 +121,7 @@ type Main<M> = M extends { main: infer F } ? F : never;
 
 export type InputOf<M> =
     M extends { schema: { _output: infer T } } ? T
+    : M extends { schema: { static: infer T } } ? T
     : Main<M> extends (params: infer P) => unknown
     ? P extends { data: infer T } ? T
         : P extends { clientInput: infer T } ? T : Chunk
