@@ -15,6 +15,7 @@
 #include <sync_publish.h>
 #include <sync_veto.h>
 #include <sync_delivery.h>
+#include <sync_error.h>
 
 
 static uint64_t sync_answer_key(sync_request_t *rq);
@@ -24,7 +25,6 @@ static ngx_int_t sync_answer_own(sync_request_t *rq, sync_str_t *output);
 static void sync_answer_failed(sync_request_t *rq, sync_call_t *call,
     sync_call_result_e result);
 static void sync_answer_rejected(sync_request_t *rq, sync_call_t *call);
-static ngx_uint_t sync_answer_params_valid(sync_json_t *params);
 static void sync_answer_returned(sync_request_t *rq, sync_json_t *value);
 static void sync_answer_publish(sync_request_t *rq, sync_str_t *output);
 static void sync_answer_vetoed(sync_request_t *rq, ngx_uint_t goes);
@@ -282,79 +282,26 @@ sync_answer_empty(sync_request_t *rq)
 }
 
 
-/* The handler's own error, made what the wire has (luckystack-wire, 10). */
+/* The handler's own error. */
 
 static void
 sync_answer_rejected(sync_request_t *rq, sync_call_t *call)
 {
-    int64_t              n;
-    u_char              *buf;
-    sync_json_t          v;
-    sync_reply_error_t   e;
+    sync_error_t         e;
+    sync_reply_error_t   reply;
 
-    sync_str_set(&e.code, "error.invalidResponse");
-    e.params.len = 0;
     e.status = 400;
+    sync_error_read(&e, &call->value);
 
-    if (sync_json_get(&v, &call->value, "errorCode") == SYNC_OK
-        && v.type == SYNC_JSON_STRING)
-    {
-        buf = ngx_pnalloc(call->pool, v.raw.len);
-
-        if (buf && sync_json_string(&e.code, &v, buf, v.raw.len) == SYNC_OK) {
-            sync_name_trim(&e.code);
-        }
-
-        if (e.code.len == 0) {
-            sync_str_set(&e.code, "error.invalidResponse");
-        }
+    if (e.code.len == 0) {
+        sync_str_set(&e.code, "error.invalidResponse");
     }
 
-    if (sync_json_get(&v, &call->value, "errorParams") == SYNC_OK
-        && sync_answer_params_valid(&v))
-    {
-        e.params = v.raw;
-    }
+    reply.code = e.code;
+    reply.params = e.params;
+    reply.status = e.status;
 
-    if (sync_json_get(&v, &call->value, "httpStatus") == SYNC_OK
-        && sync_json_int64(&n, &v) == SYNC_OK
-        && n >= 100 && n <= 999)
-    {
-        e.status = n;
-    }
-
-    sync_asker_error(rq, &e);
-}
-
-
-/* An array of {key: string, value: string|number|boolean}, every item. */
-
-static ngx_uint_t
-sync_answer_params_valid(sync_json_t *params)
-{
-    sync_json_t       item, v;
-    sync_json_iter_t  it;
-
-    if (params->type != SYNC_JSON_ARRAY) {
-        return 0;
-    }
-
-    sync_json_iter_init(&it, params);
-
-    while (sync_json_next(&it, NULL, &item) == SYNC_OK) {
-
-        if (sync_json_get(&v, &item, "key") != SYNC_OK
-            || v.type != SYNC_JSON_STRING
-            || sync_json_get(&v, &item, "value") != SYNC_OK
-            || v.type == SYNC_JSON_NULL
-            || v.type == SYNC_JSON_ARRAY
-            || v.type == SYNC_JSON_OBJECT)
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    sync_asker_error(rq, &reply);
 }
 
 
