@@ -78,9 +78,9 @@ is($ws->recv_text, '44/no,{"message":"no.entry","data":{"errorCode":"no.entry",'
 $ws->send_text('40/' . 'x' x 128 . ',');
 is($ws->recv_text, '44/' . 'x' x 128 . ',{"message":"Invalid namespace"}',
 	'a long name');
-$ws->send_text('40/foo,{"token":"y"}');
+$ws->send_text('40/foo?a=b&c=/d,{"token":"y"}');
 my ($id) = $ws->recv_text =~ /^40\/foo,\{"sid":"([\w-]{22})"\}$/;
-ok($id, 'admitted');
+ok($id, 'admitted, a query being no part of the name');
 
 my ($asked) = grep { $_->{json}{namespace} eq '/foo' }
 	@{$hook->wait_requests(2)};

@@ -109,7 +109,10 @@ sync_sio_parse_number(uint64_t *n, sync_str_t *rest, uint64_t max)
 }
 
 
-/* "/admin,", the comma is not there if nothing follows */
+/*
+ * "/admin,", the comma is not there if nothing follows; CONNECT may have a
+ * query, which is no part of the name
+ */
 
 static void
 sync_sio_parse_nsp(sync_sio_packet_t *pkt, sync_str_t *rest)
@@ -124,15 +127,23 @@ sync_sio_parse_nsp(sync_sio_packet_t *pkt, sync_str_t *rest)
     pkt->nsp = *rest;
     p = memchr(rest->data, ',', rest->len);
 
-    if (p == NULL) {
+    if (p) {
+        pkt->nsp.len = p - rest->data;
+        rest->data = p + 1;
+        rest->len -= pkt->nsp.len + 1;
+
+    } else {
         rest->data += rest->len;
         rest->len = 0;
-        return;
     }
 
-    pkt->nsp.len = p - rest->data;
-    rest->data = p + 1;
-    rest->len -= pkt->nsp.len + 1;
+    if (pkt->type == SYNC_SIO_CONNECT) {
+        p = memchr(pkt->nsp.data, '?', pkt->nsp.len);
+
+        if (p) {
+            pkt->nsp.len = p - pkt->nsp.data;
+        }
+    }
 }
 
 

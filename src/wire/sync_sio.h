@@ -27,7 +27,7 @@
 
 
 typedef struct {
-    sync_str_t   nsp;            /* "/" if the packet names none, no query */
+    sync_str_t   nsp;            /* "/" if the packet names none */
     sync_json_t  data;           /* if has_data */
     sync_json_t  event;          /* an event's name, mostly a string */
     uint64_t     id;             /* if has_id, below 2^53 */
