@@ -19,7 +19,7 @@ use Test::Sync;
 
 my $max = 1000;
 
-my $t = Test::Sync->new->plan(163);
+my $t = Test::Sync->new->plan(174);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -49,6 +49,11 @@ http {
         location /expires/ {
             sync socketio;
             sync_ping 300ms 200ms;
+        }
+
+        location /lone/ {
+            sync socketio;
+            sync_ping 200ms 1s;
         }
 
         location /other/ { sync socketio; }
@@ -155,12 +160,17 @@ is($t->eio('/socket.io/')->response->status, 200, 'others begin');
 
 # heartbeats: the next ping is an interval after the last one
 
-my @late = (heartbeat_ws(), heartbeat_polling());
-@late = sort { $a <=> $b } @late;
-note(sprintf 'pings: %+.0f to %+.0f ms, median %+.0f ms',
-	map { $_ * 1000 } @late[0, -1, @late / 2]);
-cmp_ok(abs $late[@late / 2], '<', 0.5 * $Test::Sync::SLOW,
-	'pings come in time');
+# where others use the machine, too, some are read late; a quarter is not
+
+for my $transport ('websocket', 'polling') {
+	my @late = sort { $a <=> $b } $transport eq 'websocket'
+		? heartbeats_ws() : heartbeats_polling();
+
+	note(sprintf '%s, pings: %+.0f to %+.0f ms, a quarter by %+.0f ms',
+		$transport, map { $_ * 1000 } @late[0, -1, @late / 4]);
+	cmp_ok(abs $late[@late / 4], '<', 0.05 * $Test::Sync::SLOW,
+		"$transport: pings come within 50 ms of their time");
+}
 
 # a session that does not answer has pingTimeout, and no longer
 
@@ -185,6 +195,20 @@ for my $transport ('websocket', 'polling') {
 
 	cmp_ok($closed, '>', 0.8, 'not too soon');
 	cmp_ok($closed, '<', 1 + 2 * $Test::Sync::SLOW, 'nor too late');
+}
+
+# one that answers, but never connects, has the sum of both
+
+for my $transport ('websocket', 'polling') {
+	my ($begun, $pings, $closed) = lone($transport, 0);
+
+	cmp_ok($pings, '>', 2, "$transport: it lives, and does not connect");
+	ok($closed, 'it is closed');
+	cmp_ok($begun, '>', 1.1, 'not too soon');
+	cmp_ok($begun, '<', 1.2 + 2 * $Test::Sync::SLOW, 'nor too late');
+
+	(undef, undef, $closed) = lone($transport, 1);
+	ok(!$closed, 'one that connects is not');
 }
 
 # a pong that nobody asked for does not count
@@ -516,35 +540,42 @@ sub publish {
 		event => 'e', data => $data });
 }
 
-# What five pings are later than they should be, seconds.
+# What five pings of each session are later than they should be, seconds.
 
-sub heartbeat_ws {
-	my $ws = open_ws('/quick/');
-	$ws->send_text('40');
-	$ws->recv_text;
-	$ws->recv_text;
+sub heartbeats_ws {
+	my (@ws, @late, %last);
 
-	my (@late, $begun);
+	for my $n (1 .. 12) {
+		push @ws, open_ws('/quick/');
+		$ws[-1]->send_text('40');
 
-	for (1 .. 5) {
-		$begun = time();
-		$ws->send_text('3');
-		$ws->recv_text;
-		push @late, time() - $begun - 0.3;
+		select undef, undef, undef, 0.017;
 	}
 
-	$ws->shut;
+	Test::Sync::WS->pump(\@ws, sub {
+		my ($ws, $text) = @_;
+
+		return if $text ne '2';
+
+		my $now = time();
+
+		$ws->send_text('3');
+		push @late, $now - $last{$ws} - 0.3 if $last{$ws};
+		$last{$ws} = $now;
+	}, until => sub { return @late >= 5 * @ws });
+
+	$_->shut for @ws;
 
 	return @late;
 }
 
-sub heartbeat_polling {
+sub heartbeats_polling {
 	my $s = connected('/quick/');
 	my (@late, $begun);
 
 	$s->get;
 
-	for (1 .. 5) {
+	for (1 .. 8) {
 		$begun = time();
 		$s->post('3');
 		$s->get;
@@ -555,3 +586,38 @@ sub heartbeat_polling {
 
 	return @late;
 }
+
+# A session that answers pings; for how long, how many, and whether it was closed,
+# which is waited for unless it connects.
+
+sub lone {
+	my ($transport, $connects) = @_;
+
+	my $begun = time();
+	my $pings = 0;
+	my $closed = 0;
+	my $polling = $transport eq 'polling';
+	my $c = $polling ? $t->eio('/lone/') : open_ws('/lone/');
+
+	my $say = sub { $polling ? $c->post($_[0]) : $c->send_text($_[0]) };
+
+	$say->('40') if $connects;
+
+	while (!$closed && time() - $begun < ($connects ? 1.8 : 20)) {
+
+		for my $packet ($polling ? $c->get : $c->recv_text) {
+			$closed ||= !defined $packet || $packet eq '1';
+
+			if (defined $packet && $packet eq '2') {
+				$pings++;
+				$say->('3');
+			}
+		}
+	}
+
+	$say->('1') unless $closed;
+
+	return (time() - $begun, $pings, $closed);
+}
+
+###############################################################################

@@ -106,7 +106,7 @@ sync_eio_client_begin(sync_client_t *c, const u_char *id, uint32_t endpoint,
     ngx_memcpy(eio->id, id, SYNC_SID_LEN);
     eio->endpoint = endpoint;
     eio->pinged = ngx_current_msec;
-    eio->deadline = ngx_current_msec + SYNC_EIO_CONNECT_TIMEOUT;
+    eio->deadline = ngx_current_msec + sync_eio_client_patience(c->conf);
 
     c->session = eio;
 
@@ -143,7 +143,7 @@ sync_eio_client_handshake(ngx_http_request_t *r, sync_client_conf_t *conf,
     ngx_http_cleanup_t  *cln;
 
     timer = probing ? SYNC_EIO_UPGRADE_TIMEOUT
-                    : ngx_min(conf->ping_interval, SYNC_EIO_CONNECT_TIMEOUT);
+                    : conf->ping_interval;
 
     cln = ngx_http_cleanup_add(r, sizeof(sync_eio_request_t));
     if (cln == NULL) {
@@ -593,6 +593,13 @@ sync_eio_client_timeout(sync_client_t *c)
     if (eio && (eio->probing || eio->claiming)) {
         sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
         return;
+    }
+
+    if (eio && eio->deadline && c->unknown) {
+
+        /* it said who it is, and that is being looked at */
+
+        eio->deadline = now + sync_eio_client_patience(c->conf);
     }
 
     if (eio && eio->deadline && (ngx_msec_int_t) (now - eio->deadline) >= 0) {

@@ -33,7 +33,12 @@
 
 
 #define SYNC_EIO_UPGRADE_TIMEOUT  10000     /* ms */
-#define SYNC_EIO_CONNECT_TIMEOUT  45000     /* ms, till there is a client */
+
+/*
+ * ms, till there is a client: as long as one that is there may say nothing.
+ */
+#define sync_eio_client_patience(conf)                                        \
+    ((conf)->ping_interval + (conf)->ping_timeout)
 
 
 /* Kinds of chunks that are put into a session. */
