@@ -14,7 +14,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(22);
+my $t = Test::Sync->new->plan(24);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -43,7 +43,7 @@ http {
         }
 
         location /ws  { sync websocket legacy; }
-        location /new { sync websocket; }
+        location /new { sync websocket; sync_hook client /hook; }
 
         location /hook {
             internal;
@@ -56,9 +56,12 @@ EOF
 my $hook = $t->hook(port => 1, answer => sub {
 	my ($r) = @_;
 
+	my $out = ($r->{json}{route} // '') =~ /refused$/
+		? { status => 'error', errorCode => 'not.yours' }
+		: { status => 'success', n => 1 };
+
 	return { json => $r->{json}{event} eq 'client'
-		? [ map { { k => $_->{k}, out => { status => 'success', n => 1 } } }
-			@{$r->{json}{recipients}} ]
+		? [ map { { k => $_->{k}, out => $out } } @{$r->{json}{recipients}} ]
 		: { status => 'success', x => 1 } };
 });
 
@@ -116,6 +119,18 @@ $ws->send_text(request('sync/games/board/move', 'move', 1));
 $ws->recv_text for 1 .. 2;
 like($ws->recv_text, qr/^42\["sync",\{"cb":"move",.*"clientOutput":\{.*"n":1/,
 	'client stage');
+
+# an error of the app's passes them over; others are told
+
+my $new = ws('/new');
+$ws->send_text(request('sync/games/board/refused', 'no', 2));
+$ws->recv_text for 1 .. 2;
+like($new->recv_text, qr/^\["sync",\{.*"errorCode":"not.yours"/, 'an error');
+
+$ws->send_text(request('sync/games/board/move', 'move', 3));
+$ws->recv_text for 1 .. 2;
+like($ws->recv_text, qr/^42\["sync",\{"cb":"move"/, 'not for older clients');
+$new->shut;
 
 # WebSocket
 

@@ -30,12 +30,14 @@ sync_output_result(sync_entry_t *e, sync_extra_t *x, sync_json_t *result)
 {
     sync_str_t      status;
     sync_json_t     v;
+    ngx_uint_t      rejected;
     sync_error_t    error;
     sync_output_t  *o;
     u_char          buf[16];
 
     ngx_memzero(&error, offsetof(sync_error_t, buf));
     error.status = 400;
+    rejected = 0;
 
     if (sync_json_get(&v, result, "status") == SYNC_OK
         && sync_json_string(&status, &v, buf, sizeof(buf)) == SYNC_OK)
@@ -46,6 +48,7 @@ sync_output_result(sync_entry_t *e, sync_extra_t *x, sync_json_t *result)
         }
 
         if (sync_str_is(&status, "error")) {
+            rejected = 1;
             sync_error_read(&error, result);
 
             if (error.code.len == 0) {
@@ -63,6 +66,7 @@ sync_output_result(sync_entry_t *e, sync_extra_t *x, sync_json_t *result)
 
     if (o) {
         o->failed = 1;
+        o->rejected = rejected;
         o->silent = sync_str_is(&error.code, "sync.ignore");
     }
 

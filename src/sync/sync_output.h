@@ -30,6 +30,7 @@ struct sync_output_s {
     sync_run_t          *bare[SYNC_DIALECT_MAX];    /* with no position */
     unsigned             silent:1;      /* nothing is told at all */
     unsigned             failed:1;      /* it is an error */
+    unsigned             rejected:1;    /* which the app returned */
     unsigned             chunk:1;       /* more is to follow */
 };
 

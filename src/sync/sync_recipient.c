@@ -301,7 +301,11 @@ sync_stage_tell(sync_stage_t *st, sync_recipient_t *r, sync_output_t *o)
     if (!o->chunk) {
         r->told = 1;
 
-        if (o->silent) {
+        /* older clients are passed over then, and know no error of it */
+
+        if (o->silent
+            || (o->rejected && sync_settings(r->client)->legacy))
+        {
             sync_zone_count(z, SYNC_COUNT_WITHHELD, 1);
 
             if (st->handler->passed) {
