@@ -3,8 +3,9 @@
 # Copyright (C) sync for nginx
 
 # Sessions in Redis against the hostile: odd cookies, tokens and values; changes
-# that others make, as clients of two workers hear of them; Redis gone for longer
-# than what is known is relied upon.  No token is in a log.
+# that others make, as clients of two workers hear of them; Redis, and an app that
+# has sessions, gone for longer than what is known is relied upon.  No token is in
+# a log.
 
 use warnings;
 use strict;
@@ -21,7 +22,7 @@ use Time::HiRes qw/ time /;
 
 my $CLIENTS = 24;
 
-my $t = Test::Sync->new(workers => 2)->plan(78);
+my $t = Test::Sync->new(workers => 2)->plan(85);
 
 $t->write_file('routes.json', <<'EOF');
 { "version": 1, "routes": {
@@ -60,6 +61,21 @@ http {
         location /sse        { sync sse; }
         location /sync/      { sync request; }
         location /status     { sync status; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_2%%;
+
+        sync_session hook /_hook/session cache=1s;
+        sync_token cookie:token;
+        sync_receiver any;
+
+        location /ws { sync websocket; }
+
+        location /_hook/ {
+            internal;
+            proxy_pass http://127.0.0.1:%%PORT_3%%;
+        }
     }
 }
 EOF
@@ -232,8 +248,16 @@ for my $peer ($ws, $none) {
 	$peer->recv_event('joinRoom-0');
 }
 
+my $app = app();
+my $asked = $t->ws('/ws', port => 2, cookie => 'token=secret-h');
+is($asked->recv_event('connected')->[1]{userId}, 'u1', 'as the app says');
+$asked->send_json([ 'joinRoom', { group => 'free:1', responseIndex => 0 } ]);
+$asked->recv_event('joinRoom-0');
+
+$app->stop;
 $redis->stop;
 
+is(ask($asked, 'login')->{status}, 'success', 'relied upon, by the app');
 is(ask($ws, 'login')->{status}, 'success', 'relied upon');
 is(call('login', 'token=secret-o')->json->{status}, 'success', 'by HTTP');
 
@@ -259,6 +283,20 @@ is(call('open', 'token=secret-o')->status, 503,
 	'nor what may be forged, by a cookie');
 is($t->ws('/ws', cookie => 'token=secret-o')->status, 503, 'a handshake');
 
+# and the same where the app has the sessions
+
+ok($t->wait_for(sub {
+	$e = ask($asked, 'login');
+	return $e->{status} eq 'error';
+}, 30), 'for a while, by the app');
+is($e->{errorCode}, 'session.unavailable', 'then it is not known');
+is(ask($asked, 'open')->{status}, 'success', 'what needs none goes on');
+is($t->ws('/ws', port => 2, cookie => 'token=secret-h')->status, 503,
+	'no handshake');
+$app = app();
+ok($t->wait_for(sub { ask($asked, 'login')->{status} eq 'success' }, 30),
+	'it is known again');
+
 $redis->start;
 $redis->command('SET', 's:secret-o', '{"id":"u1"}');
 ok($t->wait_for(sub { ask($ws, 'login')->{status} eq 'success' }, 30),
@@ -267,6 +305,12 @@ ok($t->wait_for(sub { ask($ws, 'login')->{status} eq 'success' }, 30),
 unseen('an outage');
 
 ###############################################################################
+
+sub app {
+	return $t->hook(port => 3, answer => sub {
+		return { json => { session => { id => 'u1' } } };
+	});
+}
 
 sub status { return $t->http('GET', '/status')->json }
 sub counter { return status()->{counters}{$_[0]} }
