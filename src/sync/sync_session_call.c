@@ -71,6 +71,8 @@ static void sync_session_call_edits(sync_session_call_t *call,
     redisReply *reply);
 static void sync_session_call_edited(redisReply *reply,
     sync_redis_error_e error, void *data);
+static ngx_int_t sync_session_call_written(sync_session_call_t *call,
+    sync_session_data_t *data);
 static ngx_int_t sync_session_call_keep(sync_session_call_t *call);
 static void sync_session_call_saved(redisReply *reply,
     sync_redis_error_e error, void *data);
@@ -646,10 +648,6 @@ sync_session_call_edited(redisReply *reply, sync_redis_error_e error,
 {
     sync_session_call_t  *call = data;
 
-    ngx_int_t               rc;
-    sync_main_settings_t   *main;
-    sync_session_change_t   change;
-
     call->commands--;
 
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
@@ -677,17 +675,32 @@ sync_session_call_edited(redisReply *reply, sync_redis_error_e error,
         return;
     }
 
+    sync_session_call_done(call, sync_session_call_written(call,
+                                                           &call->data));
+}
+
+
+/* Redis has it; so has the zone.  Returns SYNC_OK or SYNC_ERROR. */
+
+static ngx_int_t
+sync_session_call_written(sync_session_call_t *call,
+    sync_session_data_t *data)
+{
+    ngx_int_t               rc;
+    sync_main_settings_t   *main;
+    sync_session_change_t   change;
+
     main = sync_session_call_main;
 
     rc = sync_session_store_set(main->zone, call->conf->realm, &call->token,
-                                &call->data, call->ttl, 0, 0, &change);
+                                data, call->ttl, 0, 0, &change);
 
     if (rc == SYNC_OK) {
         sync_session_announce(main, &change,
                               call->op ? call->op->except : NULL);
     }
 
-    sync_session_call_done(call, rc == SYNC_BUSY ? SYNC_ERROR : SYNC_OK);
+    return (rc == SYNC_BUSY) ? SYNC_ERROR : SYNC_OK;
 }
 
 
@@ -739,10 +752,6 @@ sync_session_call_saved(redisReply *reply, sync_redis_error_e error,
 {
     sync_session_call_t  *call = data;
 
-    ngx_int_t               rc;
-    sync_main_settings_t   *main;
-    sync_session_change_t   change;
-
     call->commands--;
 
     if (reply == NULL || reply->type != REDIS_REPLY_STATUS) {
@@ -750,16 +759,8 @@ sync_session_call_saved(redisReply *reply, sync_redis_error_e error,
         return;
     }
 
-    main = sync_session_call_main;
-
-    rc = sync_session_store_set(main->zone, call->conf->realm, &call->token,
-                                &call->data, call->ttl, 0, 0, &change);
-
-    if (rc == SYNC_OK) {
-        sync_session_announce(main, &change, NULL);
-    }
-
-    sync_session_call_done(call, rc == SYNC_BUSY ? SYNC_ERROR : SYNC_OK);
+    sync_session_call_done(call, sync_session_call_written(call,
+                                                           &call->data));
 }
 
 
@@ -798,10 +799,6 @@ sync_session_call_deleted(redisReply *reply, sync_redis_error_e error,
 {
     sync_session_call_t  *call = data;
 
-    ngx_int_t               rc;
-    sync_main_settings_t   *main;
-    sync_session_change_t   change;
-
     call->commands--;
 
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
@@ -809,15 +806,9 @@ sync_session_call_deleted(redisReply *reply, sync_redis_error_e error,
         return;
     }
 
-    main = sync_session_call_main;
+    /* an end always fits */
 
-    rc = sync_session_store_set(main->zone, call->conf->realm, &call->token,
-                                NULL, 0, 0, 0, &change);
-
-    if (rc == SYNC_OK) {
-        sync_session_announce(main, &change,
-                              call->op ? call->op->except : NULL);
-    }
+    (void) sync_session_call_written(call, NULL);
 
     sync_session_call_done(call, reply->integer ? SYNC_OK : SYNC_DECLINED);
 }
