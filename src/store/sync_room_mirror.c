@@ -251,7 +251,10 @@ sync_room_linked(sync_zone_t *z, sync_str_t *name)
 }
 
 
-/* Workers go on behind all there is. */
+/*
+ * Workers go on behind all there is; their members are told, but for those who
+ * are to be told already.  Some may have joined since the log began anew.
+ */
 
 static void
 sync_room_pass(sync_zone_t *z, sync_room_t *room)
@@ -262,6 +265,11 @@ sync_room_pass(sync_zone_t *z, sync_room_t *room)
 
     for (in = room->interests; in; in = in->next) {
         sync_room_unqueue_locked(z, in);
+
+        if (in->cursor < room->log.top && in->epoch == room->log.epoch) {
+            in->epoch--;
+        }
+
         in->cursor = room->log.top;
     }
 

@@ -93,6 +93,8 @@ sync_mirror_read(sync_topic_t *topic)
             return;
         }
 
+        topic->from = top.lsn;
+
         p = ngx_sprintf(p, "%uD-%uD", (uint32_t) (top.lsn >> 32),
                         (uint32_t) top.lsn);
     }
@@ -206,6 +208,14 @@ sync_mirror_born(redisReply *reply, sync_redis_error_e error, void *data)
     if (sync_room_top(sync_mirror_main->zone, &topic->room, &top) != SYNC_OK) {
         ngx_memzero(&top, sizeof(sync_position_t));
         topic->whole = 1;
+    }
+
+    if (!topic->whole && top.lsn != topic->from) {
+
+        /* nothing was there then; what came since was heard */
+
+        sync_mirror_read(topic);
+        return;
     }
 
     switch (sync_append_parse_birth(&nonce, reply)) {

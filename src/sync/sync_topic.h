@@ -40,6 +40,7 @@ typedef struct {
 
     sync_redis_call_t   *call;          /* what is read of the stream */
     ngx_msec_t           kept;          /* the stream's life, last */
+    uint64_t             from;          /* LSN it is read from */
     uint32_t             link;          /* the room got of us; 0: none */
     unsigned             pattern:1;
     unsigned             recoverable:1;
