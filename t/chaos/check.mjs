@@ -54,6 +54,7 @@ class Checker {
 		}
 
 		this.lossy = this.plan.lossy && !this.#harmless();
+		this.well = this.#undisturbed();
 
 		for (const e of this.history) {
 			this[`on_${e.e}`]?.(e);
@@ -75,6 +76,20 @@ class Checker {
 		return !this.plan.cluster && !this.counters.resets
 			&& !this.plan.faults.some((f) =>
 				/^(quit|term|killHost)$/.test(f.what));
+	}
+
+	// When all was well at the end, if no link to Redis was lost since then.
+
+	#undisturbed() {
+		const names = [ 'redisTimeouts', 'redisLost', 'redisReconnects' ];
+		const at = (which) => this.history.filter((e) =>
+			e.e === 'status' && e[which]);
+		const sum = (list) => names.map((name) => list.map((e) =>
+			e.counters?.[name]).join()).join(';');
+		const well = at('well');
+
+		return well.length && sum(well) === sum(at('rest'))
+			? well.at(-1).t : Infinity;
 	}
 
 	room(name) {
@@ -177,7 +192,8 @@ class Checker {
 	}
 
 	on_sync(e) {
-		this.message(e.mid).sayings.push({ ...e, sync: true });
+		this.message(e.mid).sayings.push({ ...e, sync: true,
+			by: this.conns.get(e.conn).id });
 	}
 
 	#content(room, node, mid, e) {
@@ -208,6 +224,8 @@ class Checker {
 
 		state.member = true;
 		state.since = e.t;
+		state.silent = e.silent;
+		state.unsure = e.reason === 'unavailable';
 
 		if (e.pos === undefined) {
 			return;
@@ -253,10 +271,10 @@ class Checker {
 			trimmed: !small && this.plan.zone !== '1m'
 				&& this.plan.ttl === '1h' && nodes < this.plan.history,
 			expired: this.plan.ttl !== '1s',
-			fork: !this.lossy,
+			fork: !this.lossy && !(asked ?? '').endsWith(NOWHERE),
 			reset: !this.lossy && !this.#forgets(),
 			overflow: this.plan.queue !== 'drop',
-			unavailable: !this.plan.cluster,
+			unavailable: !this.plan.cluster || e.t > this.well,
 		}[e.reason];
 
 		if (wrong || wrong === undefined) {
@@ -318,6 +336,17 @@ class Checker {
 	}
 
 	#goOn(conn, state, node, e) {
+		const { silent } = state;
+
+		state.silent = false;
+
+		// who goes on as who it was may hear again what it has heard
+
+		if (silent && state.last && node.lsn <= state.last.lsn) {
+			state.last = node;
+			return;
+		}
+
 		if (state.last && node.lsn <= state.last.lsn) {
 			this.bad(node === state.last ? 'heard twice'
 				: `out of order, after ${state.last.pos}`, e);
@@ -339,7 +368,12 @@ class Checker {
 		}
 
 		state.last = this.node(e.room, e.pos);
-		this.#reason({ ...e, reason: e.reason }, '', state.last);
+
+		// where nothing could be told, nothing is wrong later
+
+		if (!state.unsure) {
+			this.#reason(e, '', state.last);
+		}
 	}
 
 	on_members(e) {
@@ -405,7 +439,7 @@ class Checker {
 
 	#withheld(conn, message) {
 		return message.sayings.some((s) => s.except?.includes(conn.id)
-			|| (s.ignoreSelf && s.conn === conn.conn));
+			|| (s.ignoreSelf && s.by === conn.id));
 	}
 
 	#mayBeWithheld(name, conn, node) {

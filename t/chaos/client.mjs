@@ -57,6 +57,9 @@ export class Client {
 		this.index = 0;
 		this.pending = new Map();       // joins and leaves, by their number
 		this.members = new Set();
+		this.places = new Map();        // where it is, of this connection
+		this.pid = undefined;
+		this.offset = undefined;
 
 		this.record('open', { client: this.name, kind: this.kind,
 			host: this.host });
@@ -117,6 +120,15 @@ export class Client {
 		}
 	}
 
+	// The connection before this one, that Socket.IO may go on with; not if it
+	// is not known which rooms it is in.
+
+	auth() {
+		const b = this.broken;
+
+		return b ? JSON.stringify({ pid: b.pid, offset: b.offset }) : '';
+	}
+
 	connected(link, id, data, eventId) {
 		if (link !== this.link) {
 			return;
@@ -126,8 +138,19 @@ export class Client {
 		this.record('connected', { id });
 
 		if (!this.streams) {
+			this.pid = data?.pid;
+
+			if (this.pid !== undefined && this.pid === this.broken?.pid) {
+				this.recover(this.broken);
+
+			} else {
+				this.broken = undefined;
+			}
+
 			for (const room of this.rooms) {
-				this.join(room);
+				if (!this.members.has(room)) {
+					this.join(room);
+				}
 			}
 
 			return;
@@ -154,6 +177,24 @@ export class Client {
 		});
 	}
 
+	// it is in its rooms, with no word of that
+
+	recover({ members, places }) {
+		for (const room of members) {
+			const pos = places.get(room);
+
+			this.record('join', { room, pos });
+			this.record('joined', { room, pos, recovered: true,
+				silent: true });
+			this.members.add(room);
+			this.places.set(room, pos);
+
+			if (!this.rooms.has(room)) {
+				this.leave(room);
+			}
+		}
+	}
+
 	join(room, pos = this.handBack(room)) {
 		const responseIndex = ++this.index;
 
@@ -173,6 +214,10 @@ export class Client {
 	event(link, [ name, ...args ]) {
 		if (link !== this.link) {
 			return;
+		}
+
+		if (typeof args.at(-1) === 'string') {
+			this.offset = args.at(-1);
 		}
 
 		const asked = this.pending.get(name);
@@ -219,7 +264,10 @@ export class Client {
 			recovered: answer.recovered, reason: answer.reason });
 
 		if (this.run.recoverable(room)) {
-			this.move(room, answer.recovered ? pos : answer.pos);
+			const at = answer.recovered ? pos : answer.pos;
+
+			this.move(room, at);
+			this.places.set(room, at);
 		}
 	}
 
@@ -241,12 +289,17 @@ export class Client {
 
 		this.record('heard', { room, pos, mid });
 		this.move(room, pos);
+		this.places.set(room, pos);
 		this.last.set(room, mid);
 	}
 
 	#moved(name, { room, pos, reason }) {
 		this.record(name === 'gap' ? 'gap' : 'moved', { room, pos, reason });
 		this.move(room, pos);
+
+		if (name === 'gap') {
+			this.places.set(room, pos);
+		}
 	}
 
 	// the id has a position of each channel, its own and those of the others
@@ -359,6 +412,11 @@ export class Client {
 		}
 
 		this.record('close');
+
+		this.broken = this.pid === undefined || this.pending.size
+			? undefined : { pid: this.pid, members: this.members,
+				places: this.places,
+				offset: this.offset ?? this.broken?.offset };
 
 		this.link = undefined;
 		this.id = undefined;

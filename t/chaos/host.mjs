@@ -83,7 +83,7 @@ http {
     ${paths.join('\n    ')}
 
     sync_zone  zone=sync:${plan.zone};
-    ${redis ? `sync_redis unix:${redis} prefix=chaos timeout=500ms;` : ''}
+    ${redis ? `sync_redis unix:${redis} prefix=chaos timeout=1s;` : ''}
     sync_room  "doc:*" recoverable history=${plan.history} ttl=${plan.ttl}
                queue=${plan.queue};
     sync_room  "wal:*" recoverable history=${plan.history} ttl=${plan.ttl}
@@ -99,7 +99,7 @@ http {
         lingering_close off;
 
         location /ws         { sync websocket; }
-        location /socket.io/ { sync socketio; }
+        location /socket.io/ { sync socketio; sync_recovery 1m; }
         location /events     { sync sse; }
         location /control/   { sync control; }
         location /status     { sync status; }

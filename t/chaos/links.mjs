@@ -3,6 +3,7 @@
 // A client's connection by each of the dialects.  A link calls, of its owner,
 //
 //     connected(id, message)   the server has taken it
+//     auth()                   what a client of Socket.IO says as it connects
 //     event(array)             an event came: its name and arguments
 //     stream(event)            the same on an event stream: {id, event, data}
 //     closed()                 once, when it is over
@@ -103,14 +104,16 @@ function packet(link, text) {
 		link.post('3');
 
 	} else if (text.startsWith('40')) {
-		link.owner.connected(link, JSON.parse(text.slice(2)).sid);
+		const data = JSON.parse(text.slice(2));
+
+		link.owner.connected(link, data.sid, data);
 
 	} else if (text.startsWith('42')) {
 		link.owner.event(link, JSON.parse(text.slice(2)));
 
 	} else if (text.startsWith('0')) {
 		link.sid = JSON.parse(text.slice(1)).sid;
-		link.post('40');
+		link.post(`40${link.owner.auth()}`);
 
 	} else if (text !== '6' && text !== '') {
 		link.end();

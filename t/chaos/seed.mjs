@@ -93,8 +93,12 @@ class Run {
 
 		await this.linked();
 
+		await this.status({ first: true });
+	}
+
+	async status(fields) {
 		for (const [ i, host ] of this.hosts.entries()) {
-			this.record('status', { host: i, first: true,
+			this.record('status', { host: i, ...fields,
 				...await host.ask('/status') });
 		}
 	}
@@ -261,6 +265,7 @@ class Run {
 
 		await this.linked();
 		await this.ready();
+		await this.status({ well: true });
 
 		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ]) {
 			await this.probe(room);
@@ -362,10 +367,7 @@ class Run {
 		}
 
 		this.record('rest');
-
-		for (const [ i, host ] of this.hosts.entries()) {
-			this.record('status', { host: i, ...await host.ask('/status') });
-		}
+		await this.status({ rest: true });
 	}
 
 	async members(room) {

@@ -167,7 +167,7 @@ const bugs = {
 
 	'an accepted message that nobody hears'(history, r) {
 		const { position } = r.pick(history.filter((e) =>
-			e.e === 'published' && e.position)) ?? {};
+			e.status === 200 && e.position)) ?? {};
 
 		return position && without(history, (e) => e.e === 'heard'
 			&& e.pos === position);
@@ -175,7 +175,7 @@ const bugs = {
 
 	'a position that is not the one accepted'(history, r) {
 		const { e, i } = r.pick(history.map((one, n) => ({ e: one, i: n }))
-			.filter(({ e: one }) => one.e === 'published'
+			.filter(({ e: one }) => one.status === 200
 				&& one.position)) ?? {};
 
 		return e && changed(history, i, { position: e.position
