@@ -288,8 +288,9 @@ sync_command_obey_text(sync_json_t *v, sync_json_t *command)
 
     id = 0;
 
-    for (i = 0; i < sizeof(text); i++) {
-        id = id << 4 | (text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+    for (i = 0; i < s.len; i++) {
+        id = id << 4 | (s.data[i] <= '9' ? s.data[i] - '0'
+                                         : s.data[i] - 'a' + 10);
     }
 
     sync_text_end(sync_fanout_worker.zone, &room, id);

@@ -375,9 +375,9 @@ sync_delivery_obey(sync_json_t *v, sync_json_t *command)
 
     number = 0;
 
-    for (i = 0; i < sizeof(buf); i++) {
-        number = number << 4 | (buf[i] <= '9' ? buf[i] - '0'
-                                              : buf[i] - 'a' + 10);
+    for (i = 0; i < s.len; i++) {
+        number = number << 4 | (s.data[i] <= '9' ? s.data[i] - '0'
+                                                 : s.data[i] - 'a' + 10);
     }
 
     d = sync_delivery_find(number);
