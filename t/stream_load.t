@@ -195,7 +195,7 @@ my %answers;
 my $asked = 0;
 
 for my $round (1 .. 30) {
-	for my $n (1 .. 16) {
+	for my $n (1 .. 64) {
 		$asked++;
 		$ws[$n]->send_json([ 'apiRequest', { name => 't/one/v1',
 			data => { n => $asked }, responseIndex => $asked } ]);
@@ -204,8 +204,8 @@ for my $round (1 .. 30) {
 	$hook->stop if $round == 10;
 	$hook = $t->hook(%app) if $round == 20;
 
-	for my $n (1 .. 16) {
-		my $m = $ws[$n]->recv_event('apiResponse-' . ($asked - 16 + $n), 10);
+	for my $n (1 .. 64) {
+		my $m = $ws[$n]->recv_event('apiResponse-' . ($asked - 64 + $n), 10);
 		$answers{$m->[0]} .= $m->[1]{status} if $m;
 	}
 }
