@@ -40,8 +40,8 @@ static ngx_uint_t sync_former_wants_record(sync_former_filter_t *filter,
     sync_record_t *rec, sync_room_t *room);
 static void sync_former_copy(sync_record_info_t *info, sync_former_t *f);
 static ngx_uint_t sync_former_page_here(sync_zone_t *z,
-    sync_former_filter_t *filter, uint32_t bucket, sync_record_info_t *info,
-    ngx_uint_t n, ngx_uint_t *copied);
+    sync_former_filter_t *filter, sync_room_t *room, uint32_t bucket,
+    sync_record_info_t *info, ngx_uint_t n, ngx_uint_t *copied);
 static ngx_uint_t sync_former_page_gone(sync_zone_t *z,
     sync_former_filter_t *filter, uint32_t bucket, sync_record_info_t *info,
     ngx_uint_t n, ngx_uint_t *copied);
@@ -490,22 +490,26 @@ ngx_uint_t
 sync_former_page(sync_zone_t *z, sync_former_filter_t *filter,
     uint32_t *bucket, sync_record_info_t *info, ngx_uint_t n)
 {
-    ngx_uint_t  i, done, copied;
+    ngx_uint_t    i, here, done, copied;
+    sync_room_t  *room;
 
     copied = 0;
 
     sync_zone_lock(z);
 
+    room = filter->by_room ? sync_room_lookup_locked(z, &filter->room) : NULL;
+    here = filter->here && (room || !filter->by_room);
+
     for (i = 0; i < SYNC_FORMER_BUCKETS; i++) {
 
         if (*bucket <= z->sh->mask) {
 
-            if (!filter->here) {
+            if (!here) {
                 *bucket = z->sh->mask + 1;
                 continue;
             }
 
-            done = sync_former_page_here(z, filter, *bucket, info, n,
+            done = sync_former_page_here(z, filter, room, *bucket, info, n,
                                          &copied);
 
         } else if (*bucket < sync_former_buckets(z) && filter->gone) {
@@ -534,23 +538,13 @@ sync_former_page(sync_zone_t *z, sync_former_filter_t *filter,
 
 static ngx_uint_t
 sync_former_page_here(sync_zone_t *z, sync_former_filter_t *filter,
-    uint32_t bucket, sync_record_info_t *info, ngx_uint_t n,
-    ngx_uint_t *copied)
+    sync_room_t *room, uint32_t bucket, sync_record_info_t *info,
+    ngx_uint_t n, ngx_uint_t *copied)
 {
     ngx_uint_t      first;
-    sync_room_t    *room;
     sync_record_t  *rec;
 
     first = *copied;
-    room = NULL;
-
-    if (filter->by_room) {
-        room = sync_room_lookup_locked(z, &filter->room);
-
-        if (room == NULL) {
-            return 1;
-        }
-    }
 
     for (rec = z->sh->records[bucket]; rec; rec = rec->next) {
 
