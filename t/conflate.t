@@ -16,7 +16,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(33);
+my $t = Test::Sync->new->plan(36);
 
 $t->write_file('routes.json', <<'EOF');
 { "version": 1, "routes": {
@@ -35,6 +35,7 @@ http {
 
     sync_zone zone=sync:16m;
     sync_room "cursor:*" queue=conflate;
+    sync_room "log:*" recoverable history=10;
 
     server {
         listen 127.0.0.1:%%PORT_0%% sndbuf=32k;
@@ -135,6 +136,30 @@ $slow->send_json([ 'joinRoom', { group => 'chat', responseIndex => 1 } ]);
 $slow->recv_event('joinRoom-1');
 cmp_ok(scalar($slow->skipped), '<', 200, 'who left');
 is(scalar(grep { $_->[1]{n} == $n } $slow->skipped), 0, 'hears no more');
+$slow->disconnect;
+
+# one that catches up in another room meanwhile
+
+my @log = map { $t->http('POST', '/control/publish', json => {
+	room => 'log:1', event => 'log', data => $_ })
+	->json->{rooms}{'log:1'}{position} } 1 .. 3;
+
+$slow = client(rcvbuf => 4096);
+publish("k" . $_ % 10) for 1 .. 250;
+$slow->send_json([ 'joinRoom', { group => 'log:1', pos => $log[0],
+	responseIndex => 2 } ]);
+ok($t->wait_for(sub { counter('recovered') == 1 }), 'one that catches up');
+
+my (@log_heard, $last_n);
+
+while (!defined $last_n || $last_n < $n || @log_heard < 2) {
+	my $m = $slow->recv_json // last;
+	push @log_heard, $m->[1] if $m->[0] eq 'log';
+	$last_n = $m->[1]{n} if $m->[0] eq 'say';
+}
+
+is("@log_heard", '2 3', 'hears what it missed');
+is($last_n, $n, 'and the last one of what was held');
 $slow->disconnect;
 
 # one that goes while something is held for it

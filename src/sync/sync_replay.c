@@ -300,7 +300,7 @@ sync_replay_ready(sync_resume_t *rs)
 {
     if (!rs->queued) {
         rs->queued = 1;
-        rs->client->behind = 0;
+        rs->client->behind = (rs->held != NULL);
 
         ngx_queue_insert_tail(&sync_fanout_worker.ready, &rs->queue);
     }
