@@ -480,7 +480,9 @@ sync_session_call_store(sync_session_call_t *call)
         return SYNC_AGAIN;
     }
 
-    if (wrong) {
+    /* not where it was none before, and nobody asks */
+
+    if (wrong && (rc == SYNC_OK || call->op)) {
         sync_session_invalid(main, "value in Redis", &call->token, wrong);
     }
 
