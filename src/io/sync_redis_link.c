@@ -1020,6 +1020,7 @@ sync_redis_link_limit_handler(ngx_event_t *ev)
     ngx_queue_t          *q;
     sync_redis_call_t    *call;
     sync_redis_link_t    *link;
+    sync_redis_state_e    state;
     sync_redis_reply_pt   handler;
 
     link = (sync_redis_link_t *) ((u_char *) ev
@@ -1046,7 +1047,16 @@ sync_redis_link_limit_handler(ngx_event_t *ev)
             call->handler = NULL;
             sync_zone_count(link->zone, SYNC_COUNT_REDIS_TIMEOUTS, 1);
 
+            state = link->state;
+
             handler(NULL, SYNC_REDIS_TIMEOUT, call->data);
+
+            if (link->state != state) {
+
+                /* it gave the link up, and the calls stand elsewhere */
+
+                return;
+            }
         }
     }
 
