@@ -211,6 +211,10 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
         j.pos = pos;
         j.leave = leave;
 
+        /* sync_join_waits() has looked: what is here cannot be waited for */
+
+        j.waited = 1;
+
         (void) sync_join_do(&j);
         return;
     }
