@@ -80,7 +80,7 @@ for my $transport ('websocket', 'polling') {
 
 	for my $packet ('40/foo', '40/foo,', '40/foo,{"token":"x"}', '40/foo?a=b,{}')
 	{
-		my ($name) = $packet =~ m!^40(/[^,]+)!;
+		my ($name) = $packet =~ m!^40(/[^,?]+)!;
 		say_to($c, $packet);
 		is(heard($c), qq(44$name,{"message":"Invalid namespace"}),
 			"$transport: '$packet'");
