@@ -15,7 +15,7 @@ use Time::HiRes qw/ time sleep /;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(80);
+my $t = Test::Sync->new->plan(81);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -131,6 +131,11 @@ for my $i (1 .. 20) {
 		"42[\"getJoinedRooms-@{[ 100 + $i ]}\",{\"rooms\":[]}]", "poll $i")
 		if $i % 2;
 }
+
+# the last one given up is not about any more when another one was answered
+
+$s->event('getJoinedRooms', { responseIndex => 6 });
+is($s->recv_event->[0], 'getJoinedRooms-6', 'as if nothing had been');
 
 # bounds
 
