@@ -13,6 +13,10 @@
 #include <sync_worker.h>
 #include <sync_ws.h>
 
+#if (__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 
 #define SYNC_WHEEL_SIZE   1024          /* buckets */
 #define SYNC_WHEEL_TICK   32            /* ms */
@@ -204,6 +208,14 @@ sync_client_alloc(size_t size)
                           "sync: mmap(%d) failed", SYNC_CLIENT_BLOCK);
             return NULL;
         }
+
+#if (__SANITIZE_ADDRESS__)
+
+        /* what clients point to is looked for in malloc()'s memory only */
+
+        __lsan_register_root_region(p, SYNC_CLIENT_BLOCK);
+
+#endif
 
         w->pos = p;
         w->last = w->pos + SYNC_CLIENT_BLOCK;
