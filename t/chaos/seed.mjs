@@ -276,14 +276,15 @@ class Run {
 	}
 
 	// What is said to a volatile room may be missed by who comes back just
-	// then, so it is said until all have heard.
+	// then, and so may what a recoverable one has forgotten meanwhile, which
+	// the client is told: so it is said until all have heard.
 
 	async probe(room) {
 		const volatile = !this.recoverable(room);
 		const members = this.clients.filter((c) => c.rooms.has(room));
 		const mids = [];
 
-		for (let round = 0; round < (volatile ? 50 : 1); round++) {
+		for (let round = 0; round < (volatile ? 50 : 5); round++) {
 			let item;
 
 			for (let n = 0; n < PROBES; n++) {
@@ -295,7 +296,7 @@ class Run {
 			this.record('probe', { room, mid: item.mid });
 
 			if (await waitFor(() => members.every((c) =>
-				mids.includes(c.last.get(room))), volatile ? 2 : 60))
+				mids.includes(c.last.get(room))), volatile ? 2 : 15))
 			{
 				return;
 			}
