@@ -91,8 +91,8 @@ sub fanout_case {
 		my $f = bench_fanload(@common, '--sub', "ws://127.0.0.1:$port/",
 			'--post', "http://127.0.0.1:$port/", '--pid', $floor);
 
-		my $s = bench_fanload(@common, subscribe(),
-			'--post', url('http', '/control/publish'),
+		my $s = bench_fanload(@common, bench_subscribe($t),
+			'--post', bench_url($t, 'http', '/control/publish'),
 			'--pub-header', 'Content-Type: application/json',
 			'--body', '{"room":"r%r","event":"m","data":"%m"}',
 			'--pid', $worker);
@@ -114,15 +114,4 @@ sub fanout_case {
 			$burst),
 		$floor_ns, $sync_ns, $burst > 1 ? 1.25 : 1.15,
 		$other ? 'the machine was busy' : '');
-}
-
-sub subscribe {
-	return ('--sub', url('ws', '/ws'), '--wait', '["connected"',
-		'--send', '["joinRoom",{"group":"r%r","responseIndex":1}]',
-		'--wait', '["joinRoom-1"');
-}
-
-sub url {
-	my ($scheme, $path) = @_;
-	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
 }

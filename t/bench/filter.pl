@@ -147,10 +147,10 @@ sub load {
 	my ($route, @options) = @_;
 
 	my $r = bench_fanload('--clients', $members, '--size', 64, '--warmup', 2,
-		'--sub', url('ws', '/ws?t=t%d'), '--wait', '["connected"',
+		'--sub', bench_url($t, 'ws', '/ws?t=t%d'), '--wait', '["connected"',
 		'--send', '["joinRoom",{"group":"r0","responseIndex":1}]',
 		'--wait', '["joinRoom-1"',
-		'--post', url('http', "/sync/b/$route/v1?t=t0"),
+		'--post', bench_url($t, 'http', "/sync/b/$route/v1?t=t0"),
 		'--pub-header', 'Content-Type: application/json',
 		'--pub-header', 'Origin: http://127.0.0.1:' . $t->port(0),
 		'--body', '{"receiver":"r0","data":{"m":"%m"}}',
@@ -159,9 +159,4 @@ sub load {
 	die "deliveries were lost\n" if $r->{lost} || $r->{dup};
 
 	return $r;
-}
-
-sub url {
-	my ($scheme, $path) = @_;
-	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
 }

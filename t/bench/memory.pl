@@ -55,9 +55,9 @@ sub memory {
 	my (@alone, @member);
 
 	for (1 .. bench_rounds()) {
-		push @alone, idle('--sub', url('ws', '/ws'),
+		push @alone, idle('--sub', bench_url($t, 'ws', '/ws'),
 			'--wait', '["connected"');
-		push @member, idle(subscribe());
+		push @member, idle(bench_subscribe($t));
 	}
 
 	bench_head('memory, bytes');
@@ -74,15 +74,4 @@ sub idle {
 
 	return bench_fanload('--clients', 10000, '--idle', 3, '--sources', 4, @_,
 		'--pid', $worker)->{idle_anon_bytes_per_conn};
-}
-
-sub subscribe {
-	return ('--sub', url('ws', '/ws'), '--wait', '["connected"',
-		'--send', '["joinRoom",{"group":"r%r","responseIndex":1}]',
-		'--wait', '["joinRoom-1"');
-}
-
-sub url {
-	my ($scheme, $path) = @_;
-	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
 }

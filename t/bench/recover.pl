@@ -131,8 +131,8 @@ sub load {
 sub room {
 	my ($t, $room) = @_;
 
-	return ('--sub', url($t, 'ws', '/ws'), joined($room),
-		'--post', url($t, 'http', '/control/publish'),
+	return ('--sub', bench_url($t, 'ws', '/ws'), joined($room),
+		'--post', bench_url($t, 'http', '/control/publish'),
 		'--pub-header', 'Content-Type: application/json',
 		'--body', qq({"room":"$room","event":"m","data":"%m"}));
 }
@@ -169,7 +169,7 @@ sub resumes {
 sub come {
 	return bench_fanload('--clients', $CLIENTS, '--sources', 4,
 		'--inflight', 1000, '--idle', 1, '--sub',
-		url($alone, 'ws', '/ws'), @_, '--pid', worker($alone));
+		bench_url($alone, 'ws', '/ws'), @_, '--pid', worker($alone));
 }
 
 # What a log takes, beyond what clients are sent.
@@ -223,8 +223,3 @@ sub joined {
 }
 
 sub worker { return ($_[0]->workers)[0] }
-
-sub url {
-	my ($t, $scheme, $path) = @_;
-	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
-}

@@ -18,7 +18,8 @@ use Time::HiRes qw/ clock_gettime /;
 use Test::Sync;
 
 our @EXPORT = qw/ bench_build bench_cpu bench_cpu_of bench_end bench_fanload
-	bench_head bench_low bench_plain bench_row bench_rounds /;
+	bench_head bench_low bench_plain bench_row bench_rounds bench_subscribe
+	bench_url /;
 
 my $build = "$Test::Sync::TOP/t/build/bench";
 my $missed = 0;
@@ -45,6 +46,22 @@ sub bench_fanload {
 	close $out;
 
 	return decode_json($line // die "fanload @options failed\n");
+}
+
+# A path of the first port, and what has a client of the load tool join a room
+# by WebSocket at /ws.
+
+sub bench_url {
+	my ($t, $scheme, $path) = @_;
+	return "$scheme://127.0.0.1:" . $t->port(0) . $path;
+}
+
+sub bench_subscribe {
+	my ($t) = @_;
+
+	return ('--sub', bench_url($t, 'ws', '/ws'), '--wait', '["connected"',
+		'--send', '["joinRoom",{"group":"r%r","responseIndex":1}]',
+		'--wait', '["joinRoom-1"');
 }
 
 # The CPU time of a process, seconds.
