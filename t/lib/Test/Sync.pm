@@ -543,6 +543,22 @@ sub redis {
 	return $redis->start;
 }
 
+# Between nginx and what listens on a port (to => n), at that of %%PORT_i%% (port
+# => i), started; it can lose replies of Redis.
+
+sub proxy {
+	my ($self, %o) = @_;
+
+	require Test::Sync::Proxy;
+
+	my $proxy = Test::Sync::Proxy->start(to => $o{to},
+		port => $self->port($o{port}));
+
+	push @{$self->{helpers}}, $proxy;
+
+	return $proxy;
+}
+
 # Writes name.crt and name.key, a self-signed certificate for localhost.
 
 sub write_certificate {
