@@ -283,7 +283,7 @@ sub complete {
 		$text = "events {\n}\n\nhttp {\n$text\n}\n";
 	}
 
-	$text =~ s/^(?:load_module|worker_processes) .*\n//mg;
+	$text =~ s/^(?:load_module|worker_processes|pid) .*\n//mg;
 	$text =~ s/^http \{/http {\n%%HTTP%%/m;
 	$text =~ s/^(http \{)/$1\nupstream app { server 127.0.0.1:1; }/m
 		if $text !~ /upstream app /;
