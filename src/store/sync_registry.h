@@ -64,6 +64,10 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
 
 #define SYNC_RECORD_UNORDERED  0x10
 
+/* it went elsewhere while it was being answered */
+
+#define SYNC_RECORD_ASKED      0x20
+
 /* rooms it is in, as they are shown; for its worker, or under the lock */
 
 #define sync_registry_rooms(rec)                                              \

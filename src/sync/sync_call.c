@@ -1071,6 +1071,33 @@ sync_call_unlink(sync_call_t *call)
 void
 sync_call_order(sync_json_t *order)
 {
+    ngx_queue_t  *q, *next;
+    sync_call_t  *call;
+
+    for (q = ngx_queue_head(&sync_call_others);
+         q != ngx_queue_sentinel(&sync_call_others);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        call = ngx_queue_data(q, sync_call_t, queue);
+
+        if (call->order && call->order(call, order)) {
+            return;
+        }
+    }
+}
+
+
+void
+sync_call_review(void)
+{
+    sync_call_order(NULL);
+}
+
+
+ngx_uint_t
+sync_call_pending(void)
+{
     ngx_queue_t  *q;
     sync_call_t  *call;
 
@@ -1080,10 +1107,12 @@ sync_call_order(sync_json_t *order)
     {
         call = ngx_queue_data(q, sync_call_t, queue);
 
-        if (call->order && call->order(call, order)) {
-            return;
+        if (call->order && (!call->answered || call->waits)) {
+            return 1;
         }
     }
+
+    return 0;
 }
 
 

@@ -70,8 +70,9 @@ typedef ngx_int_t (*sync_call_line_pt)(sync_call_t *call, sync_json_t *line);
 typedef void (*sync_call_left_pt)(sync_call_t *call, ngx_uint_t moved);
 
 /*
- * An order of another worker, for a call whose client is there: returns 1 if
- * it is for this one, which may be gone then.
+ * An order of another worker, for a call whose client is there or was: returns
+ * 1 if it is for this one alone.  order is NULL for a look whether its client
+ * is still there.  The call may be gone then.
  */
 typedef ngx_uint_t (*sync_call_order_pt)(sync_call_t *call,
     sync_json_t *order);
@@ -144,8 +145,14 @@ ngx_int_t sync_call_kept_token(sync_client_t *c, sync_str_t *token);
  */
 void sync_call_client_closed(sync_client_t *c);
 
-/* Hands an order to the one of the calls with no client that it is for. */
+/* Hands an order to those of the calls with no client that it is for. */
 void sync_call_order(sync_json_t *order);
+
+/* Has all of them look for their clients, who may have died with a worker. */
+void sync_call_review(void);
+
+/* Whether there are any whose answer is still to come. */
+ngx_uint_t sync_call_pending(void);
 
 /* Drops the calls of this worker that have no client; for its exit. */
 void sync_call_exit_process(void);

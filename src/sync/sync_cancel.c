@@ -15,6 +15,7 @@ static ngx_uint_t sync_cancel_is(sync_call_t *call, sync_hook_event_e event,
     sync_str_t *name);
 static void sync_cancel_elsewhere(sync_client_t *c, const char *kind,
     sync_str_t *name, const char *reason);
+static void sync_cancel_review(sync_request_t *rq);
 static const char *sync_cancel_reason(sync_json_t *arg);
 static void sync_cancel_tell(sync_request_t *rq, const char *reason);
 
@@ -136,9 +137,7 @@ sync_cancel_elsewhere(sync_client_t *c, const char *kind, sync_str_t *name,
     sync_writer_t  w;
     u_char         id[SYNC_ID_TEXT];
 
-    if (c->record->transport != SYNC_TRANSPORT_POLLING
-        && c->record->transport != SYNC_TRANSPORT_SOCKETIO)
-    {
+    if ((c->record->flags & SYNC_RECORD_ASKED) == 0) {
         return;
     }
 
@@ -148,11 +147,19 @@ sync_cancel_elsewhere(sync_client_t *c, const char *kind, sync_str_t *name,
         sync_reply_text(&w);
         sync_write_literal(&w, "{\"cancel\":\"");
         sync_write(&w, id, SYNC_ID_TEXT);
-        sync_write_literal(&w, "\",\"kind\":\"");
-        sync_write(&w, (u_char *) kind, ngx_strlen(kind));
-        sync_write_literal(&w, "\",\"name\":");
-        sync_json_write_str(&w, name);
-        sync_write_literal(&w, ",\"reason\":\"");
+
+        if (kind) {
+            sync_write_literal(&w, "\",\"kind\":\"");
+            sync_write(&w, (u_char *) kind, ngx_strlen(kind));
+            sync_write_literal(&w, "\",\"name\":");
+            sync_json_write_str(&w, name);
+            sync_write_byte(&w, ',');
+
+        } else {
+            sync_write_literal(&w, "\",");
+        }
+
+        sync_write_literal(&w, "\"reason\":\"");
         sync_write(&w, (u_char *) reason, ngx_strlen(reason));
         sync_write_literal(&w, "\"}");
 
@@ -168,6 +175,13 @@ sync_cancel_elsewhere(sync_client_t *c, const char *kind, sync_str_t *name,
 }
 
 
+void
+sync_cancel_leave(sync_client_t *c)
+{
+    sync_cancel_elsewhere(c, NULL, NULL, "disconnect");
+}
+
+
 ngx_uint_t
 sync_cancel_order(sync_call_t *call, sync_json_t *order)
 {
@@ -178,13 +192,32 @@ sync_cancel_order(sync_call_t *call, sync_json_t *order)
 
     rq = call->opaque;
 
-    if (rq == NULL || rq->http
-        || sync_json_get(&v, order, "cancel") != SYNC_OK
+    if (rq == NULL || rq->http) {
+        return 0;
+    }
+
+    if (order == NULL) {
+        sync_cancel_review(rq);
+        return 0;
+    }
+
+    if (sync_json_get(&v, order, "cancel") != SYNC_OK
         || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
         || sync_registry_parse_id(id, text.data, text.len) != SYNC_OK
-        || ngx_memcmp(id, rq->id, SYNC_ID_LEN) != 0
-        || sync_json_get(&v, order, "kind") != SYNC_OK
-        || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
+        || ngx_memcmp(id, rq->id, SYNC_ID_LEN) != 0)
+    {
+        return 0;
+    }
+
+    if (sync_json_get(&v, order, "kind") != SYNC_OK) {
+
+        /* all that it asked for */
+
+        sync_cancel_left(call, 0);
+        return 0;
+    }
+
+    if (sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
         || !sync_str_eq(&text, &rq->kind->prefix)
         || sync_json_get(&v, order, "name") != SYNC_OK
         || sync_json_string(&text, &v, buf, sizeof(buf)) != SYNC_OK
@@ -196,6 +229,22 @@ sync_cancel_order(sync_call_t *call, sync_json_t *order)
     sync_cancel_request(rq, sync_cancel_reason(order));
 
     return 1;
+}
+
+
+/* Who is with another worker has a record; that goes with the worker. */
+
+static void
+sync_cancel_review(sync_request_t *rq)
+{
+    sync_record_info_t  info;
+
+    if (!rq->cancelled
+        && sync_registry_info(rq->settings->main->zone, rq->id, &info)
+           == SYNC_DECLINED)
+    {
+        sync_cancel_left(rq->call, 0);
+    }
 }
 
 

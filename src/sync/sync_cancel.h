@@ -18,14 +18,18 @@
  * told, and the result still counts; or, with cancel=close, the hook's
  * connection is closed, and there is no result.
  *
- * A polling session may be with another worker by then: what is not known
- * here is told to the others.
+ * A session of Socket.IO may be with another worker by then: what is not known
+ * here is told to the others.  That it is gone is looked for, too, as it may
+ * have died with its worker.
  */
 
 
 /* The events; arg is their argument. */
 void sync_cancel_sync(sync_client_t *c, sync_json_t *arg);
 void sync_cancel_api(sync_client_t *c, sync_json_t *arg);
+
+/* The client closes: so that it is known where it asked before it moved. */
+void sync_cancel_leave(sync_client_t *c);
 
 /* A sync_call_left_pt. */
 void sync_cancel_left(sync_call_t *call, ngx_uint_t moved);

@@ -11,6 +11,7 @@
 #include <sync_connect.h>
 #include <sync_gate.h>
 #include <sync_call.h>
+#include <sync_cancel.h>
 #include <sync_cluster.h>
 #include <sync_disconnect.h>
 #include <sync_event_id.h>
@@ -1166,6 +1167,7 @@ sync_connect_closed(sync_client_t *c)
     }
 
     sync_disconnect_tell(c);
+    sync_cancel_leave(c);
 
     sync_join_client_closed(c);
     sync_call_client_closed(c);

@@ -258,6 +258,8 @@ sync_process_tick(void)
         sync_session_doubt(z);
     }
 
+    sync_call_review();
+
     sync_room_expire(z);
     sync_roster_tick();
     sync_absent_expire(z);
@@ -396,7 +398,8 @@ sync_process_drain_handler(ngx_event_t *ev)
         || sync_notify_waiting()
         || sync_roster_drain()
         || sync_redis_pending()
-        || sync_collect_waiting())
+        || sync_collect_waiting()
+        || sync_call_pending())
     {
         sync_notify_flush();
         ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);

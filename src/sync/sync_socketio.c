@@ -87,6 +87,11 @@ sync_socketio_move(sync_client_t *c, sync_sid_t *s)
     }
 
     if (c->record) {
+
+        if (sync_call_next(c, NULL)) {
+            c->record->flags |= SYNC_RECORD_ASKED;
+        }
+
         sync_order_depart(c, s);
         return sync_fanout_depart(c, s);
     }
