@@ -200,9 +200,9 @@ sync_join_request(sync_client_t *c, sync_json_t *arg, ngx_uint_t leave)
 
     waits = sync_join_waits(c, &room, &pos, leave);
 
-    waiting = waits || c->opaque ? sync_call_waiting(c) : NULL;
+    waiting = c->opaque ? sync_call_waiting(c) : NULL;
 
-    if (waiting == NULL || (ngx_queue_empty(waiting) && !waits)) {
+    if (!waits && (waiting == NULL || ngx_queue_empty(waiting))) {
         ngx_memzero(&j, offsetof(sync_join_t, rooms));
 
         j.client = c;
@@ -361,18 +361,33 @@ sync_join_turn(sync_turn_t *t, ngx_uint_t waits)
 {
     ngx_queue_t  *waiting;
 
-    if (!waits) {
-        waiting = t->client->opaque ? sync_call_waiting(t->client) : NULL;
-
-        if (waiting == NULL || ngx_queue_empty(waiting)) {
-            (void) t->begin(t);
-            ngx_free(t);
-
-            return SYNC_OK;
-        }
+    if (waits) {
+        return sync_join_queue(t);
     }
 
-    return sync_join_queue(t);
+    waiting = t->client->opaque ? sync_call_waiting(t->client) : NULL;
+
+    if (waiting && !ngx_queue_empty(waiting)) {
+        return sync_join_queue(t);
+    }
+
+    if (t->begin(t) != SYNC_AGAIN) {
+        ngx_free(t);
+        return SYNC_OK;
+    }
+
+    /* what it was to wait for, or not, is another worker's to change */
+
+    waiting = sync_call_waiting(t->client);
+
+    if (waiting == NULL) {
+        t->cancel(t);
+        return SYNC_ERROR;
+    }
+
+    ngx_queue_insert_head(waiting, &t->queue);
+
+    return SYNC_OK;
 }
 
 

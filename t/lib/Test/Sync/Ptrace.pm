@@ -2,13 +2,15 @@ package Test::Sync::Ptrace;
 
 # Copyright (C) sync for nginx
 
-# A process that is stopped where it enters a function, to die there.
+# A process that is stopped where it enters a function, to die there, or to go on
+# when something else has happened.
 #
 #     my $p = Test::Sync::Ptrace->attach($pid, $t->{module}, 'sync_log_read');
 #
 #     $p->arm;                          # it goes on, until it gets there
 #     ok($p->wait(5), 'is in there');
 #     $p->kill;                         # SIGKILL, before anything else
+#     $p->go;                           # or: it goes on, and is left alone
 #
 # Linux on amd64 and arm64, for a process of the same user.
 
@@ -21,13 +23,14 @@ use Fcntl qw/ SEEK_SET /;
 use POSIX qw/ WNOHANG /;
 use Time::HiRes qw/ sleep time /;
 
-use constant { CONT => 7, ATTACH => 16, GETSIGINFO => 0x4202,
-	WALL => 0x40000000 };
+use constant { POKEUSER => 6, CONT => 7, ATTACH => 16, DETACH => 17,
+	GETSIGINFO => 0x4202, WALL => 0x40000000 };
 
-# number of ptrace(), and an instruction that traps
+# number of ptrace(); an instruction that traps; where the program counter stands
+# among the registers, if it goes on behind that instruction
 
 my %machines = (
-	x86_64 => [ 101, "\xcc" ],
+	x86_64 => [ 101, "\xcc", 16 * 8 ],
 	aarch64 => [ 117, pack 'V', 0xd4200000 ],
 );
 
@@ -37,8 +40,8 @@ sub attach {
 	my $machine = (POSIX::uname())[4];
 	my $m = $machines{$machine} or die "no ptrace() on $machine\n";
 
-	my $self = bless { pid => $pid, ptrace => $m->[0], trap => $m->[1] },
-		$class;
+	my $self = bless { pid => $pid, ptrace => $m->[0], trap => $m->[1],
+		counter => $m->[2] }, $class;
 
 	$self->{address} = _base($pid, $module) + _symbol($module, $function);
 
@@ -55,14 +58,7 @@ sub pid { return $_[0]{pid} }
 sub arm {
 	my ($self) = @_;
 
-	open my $mem, '+<:raw', "/proc/$self->{pid}/mem"
-		or die "memory of $self->{pid}: $!\n";
-
-	sysseek $mem, $self->{address}, SEEK_SET or die "memory: $!\n";
-	syswrite($mem, $self->{trap}) == length $self->{trap}
-		or die "memory cannot be written: $!\n";
-	close $mem;
-
+	$self->{code} = $self->_put($self->{trap});
 	$self->_call(CONT);
 
 	return $self;
@@ -98,11 +94,45 @@ sub wait {
 	return 0;
 }
 
+# It goes on from there, as if it had never stood.
+
+sub go {
+	my ($self) = @_;
+
+	$self->_put($self->{code});
+
+	defined $self->{counter}
+		&& syscall($self->{ptrace}, POKEUSER, $self->{pid},
+			$self->{counter}, $self->{address}) != 0
+		and die "registers of $self->{pid}: $!\n";
+
+	$self->_call(DETACH);
+}
+
 sub kill {
 	my ($self) = @_;
 
 	kill 'KILL', $self->{pid};
 	waitpid $self->{pid}, WALL;
+}
+
+# Puts code at the address; returns what was there.
+
+sub _put {
+	my ($self, $code) = @_;
+
+	open my $mem, '+<:raw', "/proc/$self->{pid}/mem"
+		or die "memory of $self->{pid}: $!\n";
+
+	sysseek $mem, $self->{address}, SEEK_SET or die "memory: $!\n";
+	sysread($mem, my $old, length $code) == length $code
+		or die "memory cannot be read: $!\n";
+	sysseek $mem, $self->{address}, SEEK_SET or die "memory: $!\n";
+	syswrite($mem, $code) == length $code
+		or die "memory cannot be written: $!\n";
+	close $mem;
+
+	return $old;
 }
 
 sub _call {

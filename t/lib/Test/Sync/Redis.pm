@@ -102,7 +102,7 @@ sub command {
 
 	my $reply = eval {
 		$self->_connect unless $self->{socket};
-		$self->_send(@command);
+		$self->_send(\@command);
 		$self->_reply;
 	};
 
@@ -113,6 +113,19 @@ sub command {
 	}
 
 	return $reply;
+}
+
+# Sends commands, references to arrays, over a connection of their own: Redis
+# does nothing else between them.  What it answers is not waited for.
+
+sub commands {
+	my ($self, @commands) = @_;
+
+	my $r = $self->another;
+	$r->_connect;
+	$r->_send(@commands);
+
+	push @{$self->{others}}, $r;
 }
 
 # Takes what a subscription brings: a reference to an array; undef if nothing
@@ -161,16 +174,20 @@ sub _connect {
 	$self->{in} = '';
 
 	if (defined $self->{password}) {
-		$self->_send('AUTH', $self->{password});
+		$self->_send([ 'AUTH', $self->{password} ]);
 		$self->_reply;
 	}
 }
 
 sub _send {
-	my ($self, @command) = @_;
+	my ($self, @commands) = @_;
 
-	my $out = '*' . @command . "\r\n";
-	$out .= '$' . length($_) . "\r\n$_\r\n" for @command;
+	my $out = '';
+
+	for my $command (@commands) {
+		$out .= '*' . @$command . "\r\n";
+		$out .= '$' . length($_) . "\r\n$_\r\n" for @$command;
+	}
 
 	while (length $out) {
 		my $n = syswrite $self->{socket}, $out;
