@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(15);
+my $t = Test::Sync->new->plan(16);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -131,9 +131,12 @@ ok($t->wait_for(sub { $sse->fill(0.1); ids($sse) eq $last }),
 $sse = $t->sse('/sse?channels=log:1,log:2', last_event_id => "$next,-");
 ok(decode_json($sse->recv->{data})->{recovery}{'log:1'}{recovered},
 	'of several channels');
-is(decode_json($sse->recv->{data})->{channel}, 'log:1', 'what it missed');
+like($sse->recv->{id}, qr/^\Q$own\E,/, 'what it missed, with its id');
 ok($t->wait_for(sub { $sse->fill(0.1); ids($sse) =~ /^\Q$last\E,/ }),
 	'and where it is') or diag ids($sse);
+
+my $live = say_it($ws, 'keep');
+like($sse->recv->{id}, qr/^\Q$live\E,/, 'what is new, with its id');
 
 is(scalar(grep { $_->{json}{route} !~ /keep|ignore/ } $hook->requests), 0,
 	'nothing else was asked');

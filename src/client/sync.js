@@ -1296,7 +1296,10 @@ export class EventClient {
             return;
         }
 
-        if (this.#advance(message.channel, lastEventId)) {
+        if (this.#advance(message.channel, lastEventId)
+            || (type === "sync" && message.data?.status === "stream"
+                && this.#isAt(message.channel, lastEventId)))
+        {
             this.#deliver(type, message);
         }
     }
@@ -1359,6 +1362,15 @@ export class EventClient {
         this.#positions.set(channel, ids[at]);
 
         return true;
+    }
+
+    /*
+     * What the app said to this client of a message that is still to come has
+     * no id of its own: it shows the one before it.
+     */
+    #isAt(channel, id) {
+        return id.split(",")[this.#channels.indexOf(channel)]
+            === this.#positions.get(channel);
     }
 
     #deliver(event, { channel, data, timestamp }) {

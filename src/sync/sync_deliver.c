@@ -35,6 +35,8 @@ static ngx_int_t sync_deliver_slow(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, uint32_t from, uint32_t to);
 static ngx_int_t sync_deliver_listed(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c, sync_run_t *run, uint32_t from, uint32_t to);
+static void sync_deliver_at(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
 static sync_run_t *sync_deliver_run(sync_audience_t *a, sync_batch_t *b,
     sync_client_t *c);
 
@@ -658,21 +660,9 @@ static ngx_int_t
 sync_deliver_listed(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     sync_run_t *run, uint32_t from, uint32_t to)
 {
-    uint32_t        i;
-    ngx_int_t       rc;
-    ngx_uint_t      k;
-    sync_entry_t   *e;
-    sync_place_t   *place;
-    sync_resume_t  *rs;
-
-    rs = c->resume;
-    place = NULL;
-
-    for (k = 0; k < rs->nplaces; k++) {
-        if (rs->places[k].member && rs->places[k].member->room == a->room) {
-            place = &rs->places[k];
-        }
-    }
+    uint32_t       i;
+    ngx_int_t      rc;
+    sync_entry_t  *e;
 
     rc = sync_client_takes(c);
 
@@ -688,12 +678,7 @@ sync_deliver_listed(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
             continue;
         }
 
-        if (place) {
-            place->pos.lsn = e->lsn;
-            place->pos.nonce = e->nonce;
-        }
-
-        sync_deliver_list(c);
+        sync_deliver_at(a, c, e);
 
         rc = sync_client_queue_part(c, run, i ? run->ends[i - 1] : 0,
                                     run->ends[i]);
@@ -704,6 +689,34 @@ sync_deliver_listed(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
     }
 
     return SYNC_OK;
+}
+
+
+static void
+sync_deliver_at(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    ngx_uint_t      i;
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    for (i = 0; i < rs->nplaces; i++) {
+        if (rs->places[i].member && rs->places[i].member->room == a->room) {
+            rs->places[i].pos.lsn = e->lsn;
+            rs->places[i].pos.nonce = e->nonce;
+        }
+    }
+
+    sync_deliver_list(c);
+}
+
+
+void
+sync_deliver_place(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
+{
+    if (c->listed && sync_client_takes(c) == SYNC_OK) {
+        sync_deliver_at(a, c, e);
+    }
 }
 
 

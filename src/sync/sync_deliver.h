@@ -82,5 +82,12 @@ const char *sync_deliver_reason(sync_resume_e reason);
  */
 void sync_deliver_list(sync_client_t *c);
 
+/*
+ * To be called before the frame of an entry is queued that says no position:
+ * to a client that has a list of them, and takes the frame, that is said here.
+ */
+void sync_deliver_place(sync_audience_t *a, sync_client_t *c,
+    sync_entry_t *e);
+
 
 #endif /* _SYNC_DELIVER_H_INCLUDED_ */

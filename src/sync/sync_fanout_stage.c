@@ -27,7 +27,7 @@ static ngx_int_t sync_fanout_stage_add(sync_audience_t *a, sync_stage_t *st,
     sync_entry_t *e);
 static void sync_fanout_stage_failed(sync_audience_t *a, sync_entry_t *e);
 static void sync_fanout_stage_send(void *opaque, sync_client_t *c,
-    sync_run_t *run);
+    sync_run_t *run, ngx_uint_t result);
 static void sync_fanout_stage_done(void *opaque);
 static void sync_fanout_stage_passed(void *opaque, sync_client_t *c);
 static void sync_fanout_stage_said(void *opaque);
@@ -190,9 +190,14 @@ sync_fanout_stage_failed(sync_audience_t *a, sync_entry_t *e)
 
 
 static void
-sync_fanout_stage_send(void *opaque, sync_client_t *c, sync_run_t *run)
+sync_fanout_stage_send(void *opaque, sync_client_t *c, sync_run_t *run,
+    ngx_uint_t result)
 {
     sync_audience_t *a = opaque;
+
+    if (result && a && a->batch && a->recoverable) {
+        sync_deliver_place(a, c, (sync_entry_t *) a->batch->entries);
+    }
 
     (void) sync_deliver_span(a ? a : sync_fanout_worker.host, c, run, 0,
                              run->len, 1);

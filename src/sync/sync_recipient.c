@@ -327,13 +327,7 @@ sync_stage_tell(sync_stage_t *st, sync_recipient_t *r, sync_output_t *o)
         return;
     }
 
-    st->handler->send(st->opaque, r->client, run);
-
-    if (!st->gone && !r->gone && !o->chunk && r->client->listed
-        && st->handler->passed)
-    {
-        st->handler->passed(st->opaque, r->client);
-    }
+    st->handler->send(st->opaque, r->client, run, !o->chunk);
 }
 
 

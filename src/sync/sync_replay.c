@@ -50,7 +50,7 @@ static void sync_replay_stage(sync_client_t *c, sync_replay_t *rp,
     sync_entry_t *e);
 static void sync_replay_unstage(sync_replay_t *rp);
 static void sync_replay_stage_send(void *opaque, sync_client_t *c,
-    sync_run_t *run);
+    sync_run_t *run, ngx_uint_t result);
 static void sync_replay_stage_done(void *opaque);
 static void sync_replay_stage_passed(void *opaque, sync_client_t *c);
 static void sync_replay_deliver(sync_client_t *c, sync_replay_t *rp,
@@ -601,11 +601,16 @@ sync_replay_unstage(sync_replay_t *rp)
 
 
 static void
-sync_replay_stage_send(void *opaque, sync_client_t *c, sync_run_t *run)
+sync_replay_stage_send(void *opaque, sync_client_t *c, sync_run_t *run,
+    ngx_uint_t result)
 {
     sync_replay_t *rp = opaque;
 
     ngx_int_t  rc;
+
+    if (result) {
+        sync_deliver_place(sync_fanout_audience(rp->member), c, rp->entry);
+    }
 
     rc = sync_client_queue(c, run, 0, run->len);
 

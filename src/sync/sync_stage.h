@@ -32,16 +32,18 @@ typedef struct sync_stage_s  sync_stage_t;
 /* Clients may be closed, members leave and the stage be destroyed by both. */
 
 typedef struct {
-    /* Queues a frame to a member. */
-    void       (*send)(void *opaque, sync_client_t *c, sync_run_t *run);
+    /*
+     * Queues a frame to a member.  With the result, which is not a chunk, the
+     * message is over for it: a client that has a list of positions is told
+     * that in the same event.
+     */
+    void       (*send)(void *opaque, sync_client_t *c, sync_run_t *run,
+                   ngx_uint_t result);
 
     /* All were told; called once.  The stage is gone when it returns. */
     void       (*done)(void *opaque);
 
-    /*
-     * The message is over for a member that is not told its position by a
-     * frame: it hears nothing, or has a list of positions.  May be NULL.
-     */
+    /* The message is over for a member that hears nothing.  May be NULL. */
     void       (*passed)(void *opaque, sync_client_t *c);
 } sync_stage_handler_t;
 

@@ -215,6 +215,26 @@ test("positions go with a new stream, by channel", async () => {
 });
 
 
+test("chunks that have no id of their own are heard", async () => {
+    const seen = [];
+    const chunk = (n) => ({ channel: "a", data: { n, status: "stream" } });
+
+    client.subscribe("a", (data) => seen.push(data.n), { event: "sync" });
+    await start([]);
+
+    const send = (message, id) =>
+        EventSource.last.message(message, { type: "sync", id });
+
+    send({ channel: "a", data: { n: 1 } }, "0/5.00000001");
+    send(chunk(2), "0/5.00000001");
+    send(chunk(3), "0/5.00000001");
+    send({ channel: "a", data: { n: 4 } }, "0/6.00000001");
+    send({ channel: "a", data: { n: 4 } }, "0/6.00000001");
+    send(chunk(1), "0/4.00000001");
+    assert.deepEqual(seen, [1, 2, 3, 4]);
+});
+
+
 test("a gap is told, and moves the position", async () => {
     const gaps = [];
     const seen = [];
