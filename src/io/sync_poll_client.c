@@ -9,6 +9,7 @@
 #include <ngx_event.h>
 #include <ngx_http.h>
 #include <sync_poll_client.h>
+#include <sync_body.h>
 #include <sync_random.h>
 #include <sync_timer.h>
 #include <sync_wake.h>
@@ -72,7 +73,6 @@ static ngx_int_t sync_poll_say(ngx_http_request_t *r, ngx_str_t *type,
 static ngx_int_t sync_poll_release(sync_poll_t *p);
 static ngx_int_t sync_poll_header(ngx_http_request_t *r, off_t len,
     ngx_str_t *type);
-static ngx_int_t sync_poll_read_body(ngx_http_request_t *r, u_char *p);
 
 
 static const sync_client_ops_t  sync_poll_client_ops = {
@@ -734,20 +734,12 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
     ngx_int_t          rc, valid;
     ngx_uint_t         adopt;
     sync_str_t         payload;
-    ngx_chain_t       *cl;
     sync_zone_t       *z;
     sync_wake_set_t    wake;
     sync_sid_chunk_t  *chunk;
 
     z = sync_client_zone();
-    size = 0;
-
-    for (cl = r->request_body ? r->request_body->bufs : NULL;
-         cl;
-         cl = cl->next)
-    {
-        size += ngx_buf_size(cl->buf);
-    }
+    size = sync_body_size(r);
 
     if (size > (off_t) conf->max_message) {
         return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
@@ -760,7 +752,7 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
 
     chunk->kind = SYNC_EIO_PAYLOAD;
 
-    if (sync_poll_read_body(r, chunk->data) != NGX_OK) {
+    if (sync_body_copy(r, chunk->data) != NGX_OK) {
         sync_sid_free_chunk(z, chunk);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -795,40 +787,6 @@ sync_poll_client_post(ngx_http_request_t *r, sync_client_conf_t *conf,
     }
 
     return sync_poll_say(r, &sync_poll_html, (u_char *) "ok", 2);
-}
-
-
-/* In memory or in a file. */
-
-static ngx_int_t
-sync_poll_read_body(ngx_http_request_t *r, u_char *p)
-{
-    size_t        len;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    for (cl = r->request_body ? r->request_body->bufs : NULL;
-         cl;
-         cl = cl->next)
-    {
-        b = cl->buf;
-        len = ngx_buf_size(b);
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, len);
-            continue;
-        }
-
-        if (len && ngx_read_file(b->file, p, len, b->file_pos)
-                   != (ssize_t) len)
-        {
-            return NGX_ERROR;
-        }
-
-        p += len;
-    }
-
-    return NGX_OK;
 }
 
 

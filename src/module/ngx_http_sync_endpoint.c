@@ -6,6 +6,7 @@
 
 #include <ngx_http_sync_module.h>
 #include <ngx_md5.h>
+#include <sync_body.h>
 #include <sync_connect.h>
 #include <sync_control.h>
 
@@ -349,11 +350,6 @@ ngx_http_sync_control_name(ngx_http_request_t *r, sync_str_t *name)
 ngx_int_t
 ngx_http_sync_read_body(ngx_http_request_t *r, size_t size, sync_str_t *body)
 {
-    u_char       *p;
-    size_t        len;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
     body->len = size;
     body->data = NULL;
 
@@ -361,32 +357,12 @@ ngx_http_sync_read_body(ngx_http_request_t *r, size_t size, sync_str_t *body)
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(r->pool, size);
-    if (p == NULL) {
+    body->data = ngx_pnalloc(r->pool, size);
+    if (body->data == NULL) {
         return NGX_ERROR;
     }
 
-    body->data = p;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-        len = ngx_buf_size(b);
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, len);
-            continue;
-        }
-
-        if (len && ngx_read_file(b->file, p, len, b->file_pos)
-                   != (ssize_t) len)
-        {
-            return NGX_ERROR;
-        }
-
-        p += len;
-    }
-
-    return NGX_OK;
+    return sync_body_copy(r, body->data);
 }
 
 

@@ -177,15 +177,8 @@ sync_command_print(sync_str_t *json, u_char *buf, const char *who,
     sync_write(&w, (u_char *) who, ngx_strlen(who));
     sync_write_literal(&w, "\":");
     sync_json_write_str(&w, name);
-    sync_write_literal(&w, ",\"op\":\"");
-    sync_write(&w, (u_char *) op, ngx_strlen(op));
-    sync_write_literal(&w, "\",\"code\":");
-    sync_write_int(&w, code);
-    sync_write_literal(&w, ",\"");
-    sync_write(&w, (u_char *) key, ngx_strlen(key));
-    sync_write_literal(&w, "\":");
-    sync_json_write_str(&w, value);
-    sync_write_byte(&w, '}');
+    sync_write_byte(&w, ',');
+    sync_command_write(&w, op, code, key, value);
 
     if (!sync_writer_fits(&w)) {
         return SYNC_BUSY;
@@ -195,6 +188,22 @@ sync_command_print(sync_str_t *json, u_char *buf, const char *who,
     json->len = w.len;
 
     return SYNC_OK;
+}
+
+
+void
+sync_command_write(sync_writer_t *w, const char *op, ngx_uint_t code,
+    const char *key, sync_str_t *value)
+{
+    sync_write_literal(w, "\"op\":\"");
+    sync_write(w, (u_char *) op, ngx_strlen(op));
+    sync_write_literal(w, "\",\"code\":");
+    sync_write_int(w, code);
+    sync_write_literal(w, ",\"");
+    sync_write(w, (u_char *) key, ngx_strlen(key));
+    sync_write_literal(w, "\":");
+    sync_json_write_str(w, value);
+    sync_write_byte(w, '}');
 }
 
 

@@ -10,6 +10,7 @@
 
 #include <sync_settings.h>
 #include <sync_json.h>
+#include <sync_writer.h>
 
 
 /*
@@ -52,6 +53,14 @@ void sync_command_obey(sync_entry_t *e);
 
 /* The same for a client of this worker, which may be closed by it. */
 void sync_command_do(sync_client_t *c, sync_json_t *command);
+
+
+/*
+ * Writes what a command says after its addressee, and ends it:
+ * "op":...,"code":...,key:value}.
+ */
+void sync_command_write(sync_writer_t *w, const char *op, ngx_uint_t code,
+    const char *key, sync_str_t *value);
 
 
 /* The client with this id if this worker holds it, or NULL. */

@@ -277,15 +277,8 @@ sync_session_order(sync_main_settings_t *main, const u_char *id,
 
     sync_writer_init(&w, buf, sizeof(buf));
 
-    sync_write_literal(&w, "{\"op\":\"");
-    sync_write(&w, (u_char *) op, ngx_strlen(op));
-    sync_write_literal(&w, "\",\"code\":");
-    sync_write_int(&w, code);
-    sync_write_literal(&w, ",\"");
-    sync_write(&w, (u_char *) key, ngx_strlen(key));
-    sync_write_literal(&w, "\":");
-    sync_json_write_str(&w, value);
-    sync_write_byte(&w, '}');
+    sync_write_byte(&w, '{');
+    sync_command_write(&w, op, code, key, value);
 
     if (!sync_writer_fits(&w)) {
         return SYNC_BUSY;

@@ -189,37 +189,7 @@ sync_filter_value(sync_json_t *v, const sync_str_t *text)
     }
 
     v->raw = *text;
-
-    switch (text->data[0]) {
-
-    case '{':
-        v->type = SYNC_JSON_OBJECT;
-        break;
-
-    case '[':
-        v->type = SYNC_JSON_ARRAY;
-        break;
-
-    case '"':
-        v->type = SYNC_JSON_STRING;
-        break;
-
-    case 't':
-        v->type = SYNC_JSON_TRUE;
-        break;
-
-    case 'f':
-        v->type = SYNC_JSON_FALSE;
-        break;
-
-    case 'n':
-        v->type = SYNC_JSON_NULL;
-        break;
-
-    default:
-        v->type = SYNC_JSON_NUMBER;
-        break;
-    }
+    v->type = sync_json_type(text->data[0]);
 
     return SYNC_OK;
 }

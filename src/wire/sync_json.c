@@ -449,36 +449,35 @@ sync_json_set(sync_json_t *v, const u_char *p, const u_char *last)
 {
     v->raw.data = (u_char *) p;
     v->raw.len = last - p;
+    v->type = sync_json_type(*p);
+}
 
-    switch (*p) {
+
+sync_json_type_e
+sync_json_type(u_char ch)
+{
+    switch (ch) {
 
     case '{':
-        v->type = SYNC_JSON_OBJECT;
-        break;
+        return SYNC_JSON_OBJECT;
 
     case '[':
-        v->type = SYNC_JSON_ARRAY;
-        break;
+        return SYNC_JSON_ARRAY;
 
     case '"':
-        v->type = SYNC_JSON_STRING;
-        break;
+        return SYNC_JSON_STRING;
 
     case 't':
-        v->type = SYNC_JSON_TRUE;
-        break;
+        return SYNC_JSON_TRUE;
 
     case 'f':
-        v->type = SYNC_JSON_FALSE;
-        break;
+        return SYNC_JSON_FALSE;
 
     case 'n':
-        v->type = SYNC_JSON_NULL;
-        break;
+        return SYNC_JSON_NULL;
 
     default:
-        v->type = SYNC_JSON_NUMBER;
-        break;
+        return SYNC_JSON_NUMBER;
     }
 }
 

@@ -40,6 +40,10 @@ typedef struct {
 } sync_json_t;
 
 
+/* The type of a valid value that begins with ch. */
+sync_json_type_e sync_json_type(u_char ch);
+
+
 typedef struct {
     const u_char      *pos;
     const u_char      *last;
