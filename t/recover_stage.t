@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(16);
+my $t = Test::Sync->new->plan(20);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -52,6 +52,13 @@ EOF
 
 my $hook = $t->hook(port => 1, answer => sub {
 	my ($r) = @_;
+
+	return [ [ 'head', 200, 'Content-Type: application/x-ndjson' ],
+		[ 'wait', $r->{json}{data}{go} ],
+		map({ [ 'chunk', encode_json({ k => $_->{k},
+			out => { status => 'success' } }) . "\n" ] }
+			@{$r->{json}{recipients}}), [ 'end' ] ]
+		if $r->{json}{route} =~ /slow/;
 
 	my $out = $r->{json}{route} =~ /ignore/ ? { status => 'error',
 		errorCode => 'sync.ignore' } : { status => 'success' };
@@ -138,7 +145,38 @@ ok($t->wait_for(sub { $sse->fill(0.1); ids($sse) =~ /^\Q$last\E,/ }),
 my $live = say_it($ws, 'keep');
 like($sse->recv->{id}, qr/^\Q$live\E,/, 'what is new, with its id');
 
-is(scalar(grep { $_->{json}{route} !~ /keep|ignore/ } $hook->requests), 0,
+# who joins again while the app is asked, of what is new, or of what it missed
+
+$ws = client();
+join_room($ws, 'log:3');
+
+my $one = client();
+join_room($one, 'log:3');
+
+my $seen = say_it($ws, 'keep', receiver => 'log:3');
+told($one);
+
+slow('new');
+ok(join_room($one, 'log:3', $seen)->{recovered}, 'joined again');
+$hook->go('new');
+my $slow = told($ws)->[1];
+my $then = say_it($ws, 'keep', receiver => 'log:3');
+is_deeply([ map { told($one)->[1] } 1, 2 ], [ $slow, $then ],
+	'what is new comes once');
+
+slow('missed');
+my $late = client();
+join_room($late, 'log:3', $then);
+asked('missed', 3);
+ok(join_room($late, 'log:3', $then)->{recovered}, 'joined again');
+$hook->go('missed');
+$slow = told($ws)->[1];
+$then = say_it($ws, 'keep', receiver => 'log:3');
+is_deeply([ map { told($late)->[1] } 1, 2 ], [ $slow, $then ],
+	'what was missed comes once');
+told($one) for 1, 2;
+
+is(scalar(grep { $_->{json}{route} !~ /keep|ignore|slow/ } $hook->requests), 0,
 	'nothing else was asked');
 is($ws->recv_text(0), undef, 'and nobody hears more');
 
@@ -183,6 +221,25 @@ sub say_it {
 		receiver => 'log:1', %arg);
 
 	return told($ws)->[1];
+}
+
+# Says what the app takes its time for; returns when it was asked for both.
+
+sub slow {
+	my ($go) = @_;
+
+	ask($ws, 'sync', name => 'sync/t/slow/v1', data => { go => $go },
+		cb => 'x', receiver => 'log:3');
+	asked($go, 2);
+}
+
+# Waits till the app was asked for so many recipients.
+
+sub asked {
+	my ($go, $n) = @_;
+
+	$t->wait_for(sub { $n <= map { @{$_->{json}{recipients}} }
+		grep { ($_->{json}{data}{go} // '') eq $go } $hook->requests });
 }
 
 # The last id that an event stream was given.

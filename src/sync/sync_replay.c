@@ -196,10 +196,23 @@ sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
     for (last = &rs->replays; *last; last = &(*last)->next) {
 
         if ((*last)->member == m) {
+            rp = *last;
+
+            /* what the app is asked of a message is asked of it again */
+
+            if (rp->stage) {
+                sync_stage_destroy(rp->stage);
+                sync_replay_unstage(rp);
+
+                sync_replay_ready(rs);
+                sync_wake_self(0);
+            }
+
             sync_order_replay(c, m, lsn, slow);
 
-            (*last)->cursor = lsn;
-            (*last)->epoch = epoch;
+            rp->cursor = lsn;
+            rp->epoch = epoch;
+
             return SYNC_OK;
         }
     }
@@ -226,6 +239,12 @@ sync_fanout_replay(sync_client_t *c, sync_member_t *m, uint64_t lsn,
     a = sync_fanout_audience(m);
     a->late = SYNC_ROOM_READING;
     a->nreading++;
+
+    /* what is being asked for it is read again, too */
+
+    if (a->stage) {
+        sync_stage_forget(a->stage, c);
+    }
 
     if (slow) {
         c->behind = 1;
