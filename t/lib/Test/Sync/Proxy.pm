@@ -2,8 +2,8 @@ package Test::Sync::Proxy;
 
 # Copyright (C) sync for nginx
 
-# What stands between nginx and a redis-server, and loses some of what Redis
-# says.
+# What stands between nginx and a redis-server, and loses or delays some of what
+# Redis says.
 #
 #     my $proxy = $t->proxy(port => 2, to => $redis->port);
 #
@@ -11,8 +11,11 @@ package Test::Sync::Proxy;
 #     ...
 #     is($proxy->swallowed, 2, 'no answer');
 #
+#     $proxy->delay(qr/^\*0\r\n/, 0.5);
+#
 # The pattern is looked for in each reply, as Redis writes it, on any connection
-# that goes through.  A reply is lost as a whole, all others pass.
+# that goes through.  A reply is lost as a whole, all others pass; those behind
+# one that is delayed wait for it.
 
 use warnings;
 use strict;
@@ -23,6 +26,7 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Socket qw/ AF_UNIX SOCK_STREAM PF_UNSPEC IPPROTO_TCP TCP_NODELAY /;
+use Time::HiRes qw/ time /;
 
 sub start {
 	my ($class, %o) = @_;
@@ -59,12 +63,20 @@ sub port { return $_[0]{port} }
 
 sub swallow {
 	my ($self, $re, $n) = @_;
-	return $self->_ask(join ' ', 'swallow', $n // 1, unpack 'H*', "$re");
+	return $self->_order($re, $n, -1);
 }
 
-# How many were lost, ever.
+# Passes the next n replies that match some seconds later than they came.
 
-sub swallowed { return $_[0]->_ask('swallowed') }
+sub delay {
+	my ($self, $re, $seconds, $n) = @_;
+	return $self->_order($re, $n, $seconds);
+}
+
+# How many were lost, ever; how many came that are, or were, delayed.
+
+sub swallowed { return ($_[0]->_ask('counts'))[0] }
+sub delayed { return ($_[0]->_ask('counts'))[1] }
 
 sub stop {
 	my ($self) = @_;
@@ -76,15 +88,19 @@ sub stop {
 	waitpid $pid, 0;
 }
 
-sub _ask {
-	my ($self, $order) = @_;
+sub _order {
+	my ($self, $re, $n, $seconds) = @_;
+	$self->_ask(join ' ', 'next', $n // 1, $seconds, unpack 'H*', "$re");
+}
 
-	print { $self->{control} } "$order\n";
+sub _ask {
+	my ($self, $line) = @_;
+
+	print { $self->{control} } "$line\n";
 	my $answer = readline $self->{control};
 	die "the proxy is gone\n" unless defined $answer;
-	chomp $answer;
 
-	return $answer;
+	return split ' ', $answer;
 }
 
 sub _serve {
@@ -92,9 +108,31 @@ sub _serve {
 
 	my $select = IO::Select->new($listen, $control);
 	my (%to, %in);		# by file number: the other end; what came
+	my %late;		# the same: times and replies
+
+	$self->{counts} = [ 0, 0 ];
 
 	while (1) {
-		for my $s ($select->can_read) {
+		my @times = map { $_->[0][0] } values %late;
+		my ($due) = sort { $a <=> $b } @times;
+		$due = $due <= time() ? 0 : $due - time() if defined $due;
+
+		my @ready = $select->can_read($due);
+		my @gone;
+
+		for my $fd (keys %late) {
+			my $queue = $late{$fd};
+
+			while (@$queue && $queue->[0][0] <= time()) {
+				my $bytes = (shift @$queue)->[1];
+				push @gone, $to{$fd}
+					unless _write($to{$fd}, $bytes);
+			}
+
+			delete $late{$fd} if !@$queue;
+		}
+
+		for my $s (@ready) {
 
 			if ($s == $control) {
 				$self->_obey($control);
@@ -117,30 +155,36 @@ sub _serve {
 				next;
 			}
 
-			# one that went with its other end
-
 			my $fd = fileno $s;
-			my $other = defined $fd ? $to{$fd} : undef;
-			next unless $other;
-
 			my $n = sysread $s, my $bytes, 65536;
 			next if !defined $n && $! == EINTR;
 
-			if ($n && defined $in{$fd}) {
+			if (!$n) {
+				push @gone, $s;
+
+			} elsif (!defined $in{$fd}) {
+				push @gone, $s unless _write($to{$fd}, $bytes);
+
+			} else {
 				$in{$fd} .= $bytes;
-				$bytes = $self->_passes(\$in{$fd});
+
+				my $queue = $late{$fd} || [];
+				$self->_take(\$in{$fd}, $queue);
+				$late{$fd} = $queue if @$queue;
 			}
+		}
 
-			next if $n && _write($other, $bytes);
+		for my $s (@gone) {
+			next unless defined fileno $s;
 
-			for my $gone ($s, $other) {
-				delete $to{fileno $gone};
-				delete $in{fileno $gone};
-				$select->remove($gone);
+			my $other = $to{fileno $s};
+
+			for my $end ($s, $other) {
+				my $fd = fileno $end;
+				delete $_->{$fd} for \%to, \%in, \%late;
+				$select->remove($end);
+				close $end;
 			}
-
-			close $s;
-			close $other;
 		}
 	}
 }
@@ -148,39 +192,37 @@ sub _serve {
 sub _obey {
 	my ($self, $control) = @_;
 
-	defined(my $order = _line($control)) or POSIX::_exit(0);
+	defined(my $line = _line($control)) or POSIX::_exit(0);
 
-	if ($order =~ /^swallow (\d+) (\S+)$/) {
-		my $re = pack 'H*', $2;
-		push @{$self->{orders}}, [ $1, qr/$re/ ];
+	if ($line =~ /^next (\d+) (\S+) (\S+)$/) {
+		my $re = pack 'H*', $3;
+		push @{$self->{orders}}, [ $1, qr/$re/, $2 ];
 	}
 
-	syswrite $control, ($self->{swallowed} // 0) . "\n";
+	syswrite $control, "@{$self->{counts}}\n";
 }
 
-# Takes whole replies; returns those that are not lost.
+# Takes whole replies, each with the time when it is to pass.
 
-sub _passes {
-	my ($self, $in) = @_;
-
-	my $out = '';
+sub _take {
+	my ($self, $in, $queue) = @_;
 
 	while (defined(my $end = _end($in, 0))) {
 		my $reply = substr $$in, 0, $end, '';
+		my $time = @$queue ? $queue->[-1][0] : time();
 
 		my ($order) = grep { $_->[0] && $reply =~ $_->[1] }
 			@{$self->{orders}};
 
 		if ($order) {
 			$order->[0]--;
-			$self->{swallowed}++;
-
-		} else {
-			$out .= $reply;
+			$self->{counts}[$order->[2] >= 0]++;
+			next if $order->[2] < 0;
+			$time += $order->[2];
 		}
-	}
 
-	return $out;
+		push @$queue, [ $time, $reply ];
+	}
 }
 
 # Where the reply that begins at a place ends; undef if it is not there in full.
