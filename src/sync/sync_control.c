@@ -53,7 +53,7 @@ static void sync_control_write_arg(sync_writer_t *w, u_char *p,
 static const sync_control_op_t  sync_control_ops[] = {
     { "publish", sync_control_publish, 0,
       " room rooms pattern clientId token tokens user all event data "
-      "except key id lsn " },
+      "except key id lsn messages " },
     { "emit", sync_control_emit, 0,
       " room rooms pattern clientId token tokens user all event args except "
       "ack timeout binary " },

@@ -73,6 +73,7 @@ typedef struct {
 /* Operations. */
 
 ngx_int_t sync_control_publish(sync_control_t *ctl);
+ngx_int_t sync_control_batch(sync_control_t *ctl);
 ngx_int_t sync_control_emit(sync_control_t *ctl);
 ngx_int_t sync_control_broadcast(sync_control_t *ctl);
 ngx_int_t sync_control_kick(sync_control_t *ctl);

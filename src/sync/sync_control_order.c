@@ -60,8 +60,13 @@ static ngx_int_t sync_control_order(sync_control_t *ctl, ngx_int_t rc);
 ngx_int_t
 sync_control_publish(sync_control_t *ctl)
 {
+    sync_json_t            v;
     sync_saying_t          s;
     sync_control_target_t  target;
+
+    if (sync_control_field(ctl, "messages", &v) == SYNC_OK) {
+        return sync_control_batch(ctl);
+    }
 
     if (sync_control_targets(ctl, &target) != SYNC_OK
         || sync_control_saying(ctl, &s) != SYNC_OK)

@@ -72,7 +72,17 @@ typedef struct {
 } sync_lease_batch_t;
 
 
+/* One question to Redis, and who waits for its answer. */
+
+typedef struct {
+    ngx_queue_t            counts;
+    ngx_uint_t             shard;
+    size_t                 len;         /* of the room, which stands behind */
+} sync_lease_ask_t;
+
+
 struct sync_lease_count_s {
+    ngx_queue_t            queue;
     sync_lease_counted_pt  handler;     /* NULL: nobody asks any more */
     void                  *data;
 };
@@ -88,6 +98,7 @@ static ngx_uint_t sync_lease_host(sync_host_t *host, redisReply *id,
     redisReply *info);
 static void sync_lease_told(redisReply *reply, sync_redis_error_e error,
     void *data);
+static sync_lease_ask_t *sync_lease_ask(ngx_uint_t shard, ngx_str_t *key);
 static void sync_lease_counted(redisReply *reply, sync_redis_error_e error,
     void *data);
 
@@ -100,6 +111,10 @@ static ngx_uint_t  sync_lease_anew[SYNC_REDIS_SHARDS_MAX];
 
 static sync_lease_batch_t  sync_lease_batch;
 
+/* of each shard the last one, if it is not answered */
+
+static sync_lease_ask_t  *sync_lease_asked[SYNC_REDIS_SHARDS_MAX];
+
 
 void
 sync_lease_init_worker(sync_main_settings_t *main)
@@ -111,6 +126,7 @@ sync_lease_init_worker(sync_main_settings_t *main)
 
     for (i = 0; i < SYNC_REDIS_SHARDS_MAX; i++) {
         sync_lease_epochs[i] = 1;
+        sync_lease_asked[i] = NULL;
     }
 }
 
@@ -395,21 +411,19 @@ sync_lease_told(redisReply *reply, sync_redis_error_e error, void *data)
 }
 
 
+/*
+ * Many messages to one room are counted together: while Redis has not said
+ * how many there are, another one asks by the same question.
+ */
+
 ngx_int_t
 sync_lease_count(ngx_uint_t shard, ngx_str_t *key,
     sync_lease_counted_pt handler, void *data, sync_lease_count_t **count)
 {
-    u_char              *p;
-    const char          *argv[7];
-    sync_zone_t         *z;
+    sync_lease_ask_t    *ask;
     sync_lease_count_t  *lc;
-    size_t               argvlen[7];
-    u_char               hosts[SYNC_LEASE_KEY_MAX], id[SYNC_LEASE_HOST];
-    u_char               prefix[SYNC_LEASE_KEY_MAX];
 
-    z = sync_lease_main->zone;
-
-    if (z->sh->nhosts < 2) {
+    if (sync_lease_main->zone->sh->nhosts < 2) {
         return SYNC_DECLINED;
     }
 
@@ -421,6 +435,51 @@ sync_lease_count(ngx_uint_t shard, ngx_str_t *key,
     lc->handler = handler;
     lc->data = data;
 
+    ask = sync_lease_asked[shard];
+
+    if (ask == NULL || ask->len != key->len
+        || ngx_memcmp((u_char *) ask + sizeof(sync_lease_ask_t), key->data,
+                      key->len)
+           != 0)
+    {
+        ask = sync_lease_ask(shard, key);
+
+        if (ask == NULL) {
+            ngx_free(lc);
+            return SYNC_DECLINED;
+        }
+    }
+
+    ngx_queue_insert_tail(&ask->counts, &lc->queue);
+
+    *count = lc;
+
+    return SYNC_OK;
+}
+
+
+static sync_lease_ask_t *
+sync_lease_ask(ngx_uint_t shard, ngx_str_t *key)
+{
+    u_char            *p;
+    const char        *argv[7];
+    sync_lease_ask_t  *ask;
+    size_t             argvlen[7];
+    u_char             hosts[SYNC_LEASE_KEY_MAX], id[SYNC_LEASE_HOST];
+    u_char             prefix[SYNC_LEASE_KEY_MAX];
+
+    ask = ngx_alloc(sizeof(sync_lease_ask_t) + key->len, ngx_cycle->log);
+    if (ask == NULL) {
+        return NULL;
+    }
+
+    ngx_queue_init(&ask->counts);
+
+    ask->shard = shard;
+    ask->len = key->len;
+    ngx_memcpy((u_char *) ask + sizeof(sync_lease_ask_t), key->data,
+               key->len);
+
     sync_lease_arg(0, argv, argvlen, "EVAL", 4);
     sync_lease_arg(1, argv, argvlen, sync_lease_count_script,
                    sizeof(sync_lease_count_script) - 1);
@@ -429,40 +488,57 @@ sync_lease_count(ngx_uint_t shard, ngx_str_t *key,
     p = ngx_sprintf(hosts, "%V:hosts", &sync_lease_main->redis->prefix);
     sync_lease_arg(3, argv, argvlen, hosts, p - hosts);
 
-    p = ngx_sprintf(id, "%016xL", z->sh->id);
+    p = ngx_sprintf(id, "%016xL", sync_lease_main->zone->sh->id);
     sync_lease_arg(4, argv, argvlen, id, p - id);
 
     p = sync_lease_prefix(prefix);
     sync_lease_arg(5, argv, argvlen, prefix, p - prefix);
     sync_lease_arg(6, argv, argvlen, key->data, key->len);
 
-    if (sync_redis_command(shard, NULL, sync_lease_counted, lc, 7, argv,
+    if (sync_redis_command(shard, NULL, sync_lease_counted, ask, 7, argv,
                            argvlen)
         != SYNC_OK)
     {
-        ngx_free(lc);
-        return SYNC_DECLINED;
+        ngx_free(ask);
+        return NULL;
     }
 
-    *count = lc;
+    sync_lease_asked[shard] = ask;
 
-    return SYNC_OK;
+    return ask;
 }
 
 
 static void
 sync_lease_counted(redisReply *reply, sync_redis_error_e error, void *data)
 {
-    sync_lease_count_t *lc = data;
+    sync_lease_ask_t *ask = data;
 
-    if (lc->handler) {
-        lc->handler(lc->data,
-                    error == SYNC_REDIS_OK
-                    && reply->type == REDIS_REPLY_INTEGER
-                    ? reply->integer : 0);
+    ngx_uint_t           n;
+    ngx_queue_t         *q;
+    sync_lease_count_t  *lc;
+
+    n = (error == SYNC_REDIS_OK && reply->type == REDIS_REPLY_INTEGER)
+        ? reply->integer : 0;
+
+    if (sync_lease_asked[ask->shard] == ask) {
+        sync_lease_asked[ask->shard] = NULL;
     }
 
-    ngx_free(lc);
+    while (!ngx_queue_empty(&ask->counts)) {
+        q = ngx_queue_head(&ask->counts);
+        lc = ngx_queue_data(q, sync_lease_count_t, queue);
+
+        ngx_queue_remove(q);
+
+        if (lc->handler) {
+            lc->handler(lc->data, n);
+        }
+
+        ngx_free(lc);
+    }
+
+    ngx_free(ask);
 }
 
 

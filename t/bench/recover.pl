@@ -61,7 +61,8 @@ EOF
 
 linked($shared) or die "no link to Redis\n";
 
-publishes();
+my $floor = publishes();
+together($floor);
 resumes();
 bytes();
 
@@ -84,6 +85,8 @@ sub publishes {
 		return eval { Test::Sync::Peer->new(port => $port) };
 	}) or die "floor did not start\n";
 
+	my %low;
+
 	for my $burst (1, 20) {
 		my %cpu;
 
@@ -99,7 +102,7 @@ sub publishes {
 				redis => $redis->pid }, room($shared, 'doc:1'));
 		}
 
-		my %low = map { $_ => bench_low(@{$cpu{$_}}) } keys %cpu;
+		%low = map { $_ => bench_low(@{$cpu{$_}}) } keys %cpu;
 
 		bench_row("volatile, $burst at once", $low{floor},
 			$low{volatile});
@@ -112,6 +115,72 @@ sub publishes {
 
 	kill 'TERM', $floor;
 	waitpid $floor, 0;
+
+	return $low{floor};
+}
+
+# The same number at once through Redis, by other ways than one connection,
+# whose requests nginx answers one after another.
+
+sub together {
+	my ($floor) = @_;
+
+	my $n = 20;
+	my $ws = member($shared, 'doc:1');
+	my $http = sub {
+		my ($body) = @_;
+		return "POST /control/publish HTTP/1.1\r\nHost: localhost\r\n"
+			. "Content-Type: application/json\r\nContent-Length: "
+			. length($body) . "\r\n\r\n$body";
+	};
+	my $message = '{"room":"doc:1","event":"m","data":"' . 'x' x 64 . '"}';
+	my $request = '["sync",{"name":"sync/a/b/v1","cb":"' . 'x' x 64
+		. '","receiver":"doc:1","data":{},"responseIndex":1}]';
+	my @peers = map { Test::Sync::Peer->new(port => $shared->port(0)) }
+		1 .. $n;
+
+	my @ways = ([ 'connections' => sub {
+		$_->put($http->($message)) for @peers;
+		$_->recv_response('POST')->status == 200 or die "not published\n"
+			for @peers;
+	} ], [ 'messages of a publish' => sub {
+		$peers[0]->put($http->('{"messages":['
+			. join(',', ($message) x $n) . ']}'));
+		$peers[0]->recv_response('POST')->status == 200
+			or die "not published\n";
+	} ], [ 'requests by WebSocket' => sub {
+		$ws->put(join '', map { $ws->frame(payload => $request) } 1 .. $n);
+	} ]);
+
+	bench_head("$n through Redis, CPU ns each", 'floor');
+
+	for my $way (@ways) {
+		my ($name, $say) = @$way;
+		my (@nginx, @redis);
+
+		for (1 .. bench_rounds()) {
+			my %pids = (nginx => worker($shared), redis => $redis->pid);
+			my %before = map { $_ => bench_cpu($pids{$_}) } keys %pids;
+
+			for (1 .. $MESSAGES / $n / 4) {
+				$say->();
+
+				for (my $heard = 0; $heard < $n; ) {
+					my $m = $ws->recv_json // die "lost\n";
+					$heard++ if $m->[0] =~ /^(m|sync)$/;
+				}
+			}
+
+			my %cpu = map { $_ => (bench_cpu($pids{$_}) - $before{$_})
+				* 1e9 / ($MESSAGES / 4) } keys %pids;
+
+			push @nginx, $cpu{nginx};
+			push @redis, $cpu{redis};
+		}
+
+		bench_row("$name: nginx", $floor, bench_low(@nginx));
+		bench_row('  redis-server', $floor, bench_low(@redis));
+	}
 }
 
 sub load {
