@@ -120,10 +120,18 @@ class Client {
 		resolve?.();
 	}
 
-	killed() {
-		const gone = new Promise((resolve) =>
-			this.socket.once('disconnect', resolve));
+	// which takes a while if something is still to be sent
 
+	closed() {
+		const gone = this.gone();
+
+		this.socket.io.engine.close();
+
+		return gone;
+	}
+
+	killed() {
+		const gone = this.gone();
 		const { transport } = this.socket.io.engine;
 
 		// with no goodbye: the server has a poll, or a socket, that breaks
@@ -137,7 +145,13 @@ class Client {
 
 		sum.killed++;
 
-		return within(30000, gone, `client ${this.n} to notice`);
+		return gone;
+	}
+
+	gone() {
+		return within(30000, new Promise((resolve) =>
+			this.socket.once('disconnect', resolve)),
+			`client ${this.n} to notice`);
 	}
 
 	said(seq) {
@@ -190,13 +204,12 @@ try {
 				}
 
 				if (c.n % 2) {
-					c.socket.io.engine.close();
-
-				} else {
-					c.socket.disconnect();
-					c.socket.connect();
+					c.back = c.closed().then(() => c.ready());
+					continue;
 				}
 
+				c.socket.disconnect();
+				c.socket.connect();
 				c.back = c.ready();
 			}
 		}
