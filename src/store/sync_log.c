@@ -33,6 +33,7 @@ static sync_chunk_t *sync_log_create_chunk(sync_zone_t *z, sync_log_t *log,
     size_t size);
 static void sync_log_write(sync_log_t *log, sync_entry_t *e,
     sync_message_t *m, size_t size);
+static sync_entry_t *sync_log_find(sync_log_t *log, uint64_t lsn);
 static void sync_log_empty(sync_zone_t *z, sync_log_t *log);
 
 
@@ -349,9 +350,7 @@ sync_log_read_locked(sync_log_t *log, uint64_t cursor, u_char *p,
 ngx_int_t
 sync_log_nonce_locked(sync_log_t *log, uint64_t lsn, uint32_t *nonce)
 {
-    uint32_t       off;
     sync_entry_t  *e;
-    sync_chunk_t  *c;
 
     if (lsn == log->top) {
         *nonce = log->nonce;
@@ -362,13 +361,34 @@ sync_log_nonce_locked(sync_log_t *log, uint64_t lsn, uint32_t *nonce)
         return SYNC_DECLINED;
     }
 
-    c = log->head;
-    off = log->head_off;
-
     if (lsn == log->trimmed) {
-        *nonce = sync_log_entry(c, off)->prev;
+        *nonce = sync_log_entry(log->head, log->head_off)->prev;
         return SYNC_OK;
     }
+
+    e = sync_log_find(log, lsn);
+
+    if (e == NULL) {
+        return SYNC_DECLINED;
+    }
+
+    *nonce = e->nonce;
+
+    return SYNC_OK;
+}
+
+
+/* Its entry, or NULL; it is above what was trimmed, and not above the top. */
+
+static sync_entry_t *
+sync_log_find(sync_log_t *log, uint64_t lsn)
+{
+    uint32_t       off;
+    sync_entry_t  *e;
+    sync_chunk_t  *c;
+
+    c = log->head;
+    off = log->head_off;
 
     while (c->last < lsn) {
         c = c->next;
@@ -379,13 +399,24 @@ sync_log_nonce_locked(sync_log_t *log, uint64_t lsn, uint32_t *nonce)
         /* void */
     }
 
-    if (e->lsn != lsn) {
-        return SYNC_DECLINED;
+    return (e->lsn == lsn) ? e : NULL;
+}
+
+
+void
+sync_log_forget_locked(sync_log_t *log, uint64_t lsn)
+{
+    sync_entry_t  *e;
+
+    if (log->count == 0 || lsn < log->oldest || lsn > log->top) {
+        return;
     }
 
-    *nonce = e->nonce;
+    e = sync_log_find(log, lsn);
 
-    return SYNC_OK;
+    if (e) {
+        ngx_memzero(sync_entry_subject(e), e->subject_len);
+    }
 }
 
 

@@ -54,6 +54,7 @@ typedef enum {
     SYNC_ENTRY_COMMAND,         /* host room: for the workers, JSON */
     SYNC_ENTRY_CLIENT,          /* host room: to a client, whose id is the
                                    subject */
+    SYNC_ENTRY_REPLY,           /* the same, an answer: it may overtake */
     SYNC_ENTRY_GAP,             /* in no log: what a member is told it missed */
     SYNC_ENTRY_POSITION         /* in no log: its position moved silently */
 } sync_entry_kind_e;
@@ -146,7 +147,9 @@ struct sync_chunk_s {           /* in the zone, 32 bytes, entries follow */
 
 /* What to append; everything is borrowed for the call. */
 
-typedef struct {
+typedef struct sync_message_s  sync_message_t;
+
+struct sync_message_s {
     sync_str_t           json;          /* ["event",data...] */
     uint32_t             event_len;
     sync_str_t           subject;
@@ -161,8 +164,10 @@ typedef struct {
     uint64_t             ack;           /* 48 bits; 0: none is asked for;
                                            or a key, with SYNC_LOG_KEYED */
     sync_str_t           extra;         /* for those who deliver it */
+    sync_message_t      *reply;         /* to the host's own room, to be read
+                                           before this one; NULL: nothing */
     unsigned             relayed:1;     /* from another zone of the host */
-} sync_message_t;
+};
 
 
 typedef struct {                        /* in a sync_room_t */
@@ -193,6 +198,12 @@ size_t sync_log_entry_size(sync_message_t *m);
  */
 ngx_int_t sync_log_append_locked(sync_zone_t *z, sync_log_t *log,
     sync_message_t *m);
+
+/*
+ * Has an entry be for nobody, if it is still there: the subject of a message
+ * to one client is no client's then.
+ */
+void sync_log_forget_locked(sync_log_t *log, uint64_t lsn);
 
 /* Frees entries up to and with lsn. */
 void sync_log_trim_locked(sync_zone_t *z, sync_log_t *log, uint64_t lsn);

@@ -123,6 +123,7 @@ typedef struct {
     uint32_t             receivers;     /* clients, patterns' ones too */
     unsigned             history:1;     /* it has a position */
     unsigned             repeated:1;    /* it was known by its id */
+    unsigned             replied:1;     /* m->reply was appended, too */
     sync_wake_set_t      wake;
 } sync_published_t;
 
@@ -144,8 +145,11 @@ typedef struct {
     uint64_t             lost;          /* LSNs trimmed before we came */
     sync_position_t      at;            /* where it goes on, if some were, or
                                            after a reset */
+    uint64_t             ahead;         /* the caller's: LSN of the host's
+                                           room that it has seen, if held */
     unsigned             reset:1;       /* the log was reset since last time */
     unsigned             more:1;        /* there is more in this room */
+    unsigned             peeked:1;      /* it is the host's, and still held */
 } sync_take_t;
 
 
@@ -182,7 +186,8 @@ void sync_room_leave_locked(sync_zone_t *z, sync_member_t *m);
  * dirty for each worker with members and gathers those to be woken.  room
  * may be given when it is known to live, as the caller has a member in it;
  * else it is looked up by name, and made when rule says that it keeps a
- * history.
+ * history.  m->reply, and those that follow it, are appended to the host's
+ * own room in the same step; if the zone is full they may be lost.
  *
  * A room with a history answers a message whose m->id it knows as it did the
  * first time.
@@ -196,16 +201,19 @@ ngx_int_t sync_room_publish(sync_zone_t *z, sync_str_t *name,
     sync_published_t *p);
 
 /*
- * Appends to the host's own room, which every worker reads.  p->receivers
- * is 0.  Returns SYNC_OK or SYNC_BUSY.  The room belongs to the first worker
- * that takes a slot; before, there is nobody to hear.
+ * Appends to the host's own room, which every worker reads, m->reply first.
+ * p->receivers is 0.  Returns SYNC_OK or SYNC_BUSY.  The room belongs to the
+ * first worker that takes a slot; before, there is nobody to hear.
  */
 ngx_int_t sync_room_announce(sync_zone_t *z, sync_message_t *m,
     sync_published_t *p);
 
 /*
  * Takes what is new in this worker's next dirty room.  The room stays
- * in the queue, at its end, while there is more.
+ * in the queue, at its end, while there is more.  The host's own room comes
+ * before all others.  While that is held, what is new there is shown, with
+ * t->peeked, before another room is taken from, and is there to be taken
+ * later on.
  *
  * Returns SYNC_OK, SYNC_DECLINED if no room is dirty, SYNC_AGAIN if t->size
  * is below t->need, or SYNC_BUSY if clients came from another worker, which
@@ -261,6 +269,7 @@ typedef struct {
     size_t               need;          /* with SYNC_AGAIN: a size that fits */
 
     uint64_t             cursor;        /* LSN read up to: from, and to */
+    uint64_t             ahead;         /* as in sync_take_t */
     uint32_t             epoch;         /* of the log when last read */
 
     size_t               len;           /* bytes copied */
@@ -271,8 +280,9 @@ typedef struct {
 
 /*
  * Reads for one member what is above the cursor.  When that is all there is,
- * its worker goes on for it.  Returns SYNC_OK, or SYNC_AGAIN if r->size is
- * below r->need.
+ * its worker goes on for it.  Returns SYNC_OK; SYNC_AGAIN if r->size is below
+ * r->need; or SYNC_BUSY if the client is answered by other workers, and the
+ * host's room has news, which come first.
  */
 ngx_int_t sync_room_read(sync_zone_t *z, sync_member_t *m, sync_read_t *r);
 

@@ -32,6 +32,10 @@ static sync_room_t *sync_room_pattern(sync_zone_t *z, sync_str_t *name,
     size_t len);
 static uint32_t sync_room_receivers(sync_zone_t *z, sync_room_t *room,
     sync_message_t *m);
+static void sync_room_reply_locked(sync_zone_t *z, sync_message_t *m,
+    sync_published_t *p);
+static void sync_room_unreply_locked(sync_zone_t *z, sync_message_t *m);
+static ngx_int_t sync_room_peek(sync_zone_t *z, sync_take_t *t);
 static ngx_int_t sync_room_take_from(sync_zone_t *z, sync_interest_t *in,
     sync_take_t *t);
 
@@ -48,6 +52,7 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
     p->receivers = 0;
     p->history = 0;
     p->repeated = 0;
+    p->replied = 0;
     p->wake.n = 0;
 
     sync_zone_lock(z);
@@ -122,6 +127,10 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
         sync_ids_add_locked(room->ids, m->id, p->lsn, p->nonce, p->receivers);
     }
 
+    if (rc == SYNC_OK && m->reply) {
+        sync_room_reply_locked(z, m, p);
+    }
+
     if (!m->relayed && sync_relay_wanted(z)) {
         sync_relay_append_locked(z, name, m, p);
     }
@@ -129,6 +138,51 @@ sync_room_publish(sync_zone_t *z, sync_str_t *name, sync_room_t *room,
     sync_zone_unlock(z);
 
     return rc;
+}
+
+
+/*
+ * No worker sees one of them without the other: the host's room is looked at
+ * first.
+ */
+
+static void
+sync_room_reply_locked(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
+{
+    sync_room_t     *host;
+    sync_message_t  *r;
+
+    host = z->sh->host;
+    p->replied = 1;
+
+    for (r = m->reply; host && r; r = r->reply) {
+
+        r->lsn = 0;
+
+        if (sync_room_append_locked(z, host, r) != SYNC_OK) {
+            r->lsn = 0;
+        }
+    }
+
+    if (host) {
+        sync_room_announce_locked(z, host, p);
+    }
+}
+
+
+/* What they stood before was not said: they are nobody's. */
+
+static void
+sync_room_unreply_locked(sync_zone_t *z, sync_message_t *m)
+{
+    sync_log_t      *log;
+    sync_message_t  *r;
+
+    log = &z->sh->host->log;
+
+    for (r = m->reply; r; r = r->reply) {
+        sync_log_forget_locked(log, r->lsn);
+    }
 }
 
 
@@ -408,6 +462,7 @@ sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
     p->lsn = 0;
     p->nonce = 0;
     p->receivers = 0;
+    p->replied = 0;
     p->wake.n = 0;
 
     rc = SYNC_OK;
@@ -419,7 +474,15 @@ sync_room_announce(sync_zone_t *z, sync_message_t *m, sync_published_t *p)
 
     if (room && room->interests) {
 
+        if (m->reply) {
+            sync_room_reply_locked(z, m, p);
+        }
+
         rc = sync_room_append_locked(z, room, m);
+
+        if (rc != SYNC_OK && m->reply) {
+            sync_room_unreply_locked(z, m);
+        }
 
         if (rc == SYNC_OK) {
             p->lsn = room->log.top;
@@ -450,12 +513,17 @@ sync_room_take(sync_zone_t *z, sync_take_t *t)
 
     h = &z->self->dirty;
     rc = SYNC_DECLINED;
+    t->peeked = 0;
 
     sync_zone_lock(z);
 
     if (z->self->arrived) {
         sync_zone_unlock(z);
         return SYNC_BUSY;
+    }
+
+    if (ngx_queue_head(h) != h) {
+        rc = sync_room_peek(z, t);
     }
 
     /* an interest in the queue may have no news, if its log was trimmed */
@@ -488,6 +556,46 @@ sync_room_take(sync_zone_t *z, sync_take_t *t)
     sync_zone_unlock(z);
 
     return rc;
+}
+
+
+/* Shows what the host's room has, if it is held; or SYNC_DECLINED. */
+
+static ngx_int_t
+sync_room_peek(sync_zone_t *z, sync_take_t *t)
+{
+    ssize_t           n;
+    uint64_t          cursor;
+    sync_log_t       *log;
+    sync_interest_t  *in;
+
+    in = z->self->host;
+
+    if (in == NULL || !in->held) {
+        return SYNC_DECLINED;
+    }
+
+    log = &in->room->log;
+    cursor = ngx_max(ngx_max(in->cursor, t->ahead), log->trimmed);
+
+    if (cursor >= log->top) {
+        return SYNC_DECLINED;
+    }
+
+    n = sync_log_read_locked(log, cursor, t->buf, t->size, &t->last,
+                             &t->need);
+    if (n == SYNC_AGAIN) {
+        return SYNC_AGAIN;
+    }
+
+    t->cookie = in->cookie;
+    t->len = n;
+    t->lost = 0;
+    t->reset = 0;
+    t->more = 1;
+    t->peeked = 1;
+
+    return SYNC_OK;
 }
 
 

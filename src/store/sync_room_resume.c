@@ -112,6 +112,15 @@ sync_room_read(sync_zone_t *z, sync_member_t *m, sync_read_t *r)
 
     sync_zone_lock(z);
 
+    if ((m->record->flags & SYNC_RECORD_ASKED)
+        && z->self->host
+        && ngx_max(z->self->host->cursor, r->ahead)
+           < z->self->host->room->log.top)
+    {
+        sync_zone_unlock(z);
+        return SYNC_BUSY;
+    }
+
     cursor = ngx_max(r->cursor, log->trimmed);
     last = cursor;
 

@@ -34,10 +34,14 @@ static void sync_answer_said(sync_request_t *rq, ngx_int_t rc,
 static void sync_answer_published(ngx_int_t rc, sync_said_t *said,
     void *data);
 static ngx_int_t sync_answer_say(sync_request_t *rq, sync_str_t *output);
+static sync_saying_t *sync_answer_lead(sync_request_t *rq,
+    sync_str_t *output, sync_saying_t *replies);
 static uint64_t sync_answer_count(sync_request_t *rq, sync_saying_t *s);
 static ngx_int_t sync_answer_send(sync_request_t *rq, sync_saying_t *s,
     sync_str_t *output);
 static void sync_answer_ack(sync_request_t *rq, sync_str_t *output);
+static void sync_answer_write_ack(sync_writer_t *w, sync_request_t *rq,
+    sync_str_t *output);
 
 
 static sync_str_t  sync_answer_no_output = sync_string("{}");
@@ -468,7 +472,9 @@ sync_answer_said(sync_request_t *rq, ngx_int_t rc, sync_str_t *output)
         return;
     }
 
-    sync_answer_ack(rq, output);
+    if (!rq->replied) {
+        sync_answer_ack(rq, output);
+    }
 }
 
 
@@ -485,8 +491,10 @@ static ngx_int_t
 sync_answer_say(sync_request_t *rq, sync_str_t *output)
 {
     ngx_int_t       rc;
-    sync_saying_t   s;
+    sync_saying_t   s, *lead, replies[SYNC_REPLY_MAX];
     sync_writer_t   w;
+
+    lead = sync_answer_lead(rq, output, replies);
 
     do {
         sync_reply_text(&w);
@@ -510,6 +518,8 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
 
     sync_reply_str(&s.json, &w);
     s.event_len = sizeof("\"sync\"") - 1;
+    s.reply = lead;
+    s.asker = rq->id;
 
     /* a client without a token stands for it */
 
@@ -540,6 +550,33 @@ sync_answer_say(sync_request_t *rq, sync_str_t *output)
     }
 
     return rc;
+}
+
+
+/*
+ * The acknowledgement of a client that another worker holds, to go with the
+ * message; or NULL, if it is to be told by itself.
+ */
+
+static sync_saying_t *
+sync_answer_lead(sync_request_t *rq, sync_str_t *output,
+    sync_saying_t *replies)
+{
+    sync_writer_t  w;
+
+    if (rq->client || rq->http || rq->self || sync_asker_silent(rq)
+        || sync_answer_waits(rq))
+    {
+        return NULL;
+    }
+
+    do {
+        sync_reply_text(&w);
+        sync_answer_write_ack(&w, rq, output);
+
+    } while (sync_reply_again(&w));
+
+    return sync_reply_keep(replies, &w, rq->call->pool);
 }
 
 
@@ -578,11 +615,17 @@ sync_answer_count(sync_request_t *rq, sync_saying_t *s)
 static ngx_int_t
 sync_answer_send(sync_request_t *rq, sync_saying_t *s, sync_str_t *output)
 {
+    ngx_int_t     rc;
     sync_room_t  *room;
     sync_said_t   said;
 
+    said.replied = 0;
+
     if (rq->all) {
-        return sync_publish_all(rq->settings->main, s, &said);
+        rc = sync_publish_all(rq->settings->main, s, &said);
+        rq->replied = (rc == SYNC_OK && said.replied);
+
+        return rc;
     }
 
     if (rq->self) {
@@ -592,14 +635,20 @@ sync_answer_send(sync_request_t *rq, sync_saying_t *s, sync_str_t *output)
     }
 
     if (rq->token) {
-        return sync_publish_token(rq->settings->main, rq->own, s, &said);
+        rc = sync_publish_token(rq->settings->main, rq->own, s, &said);
+        rq->replied = (rc == SYNC_OK && said.replied);
+
+        return rc;
     }
 
     room = rq->client ? sync_fanout_room(rq->client, &rq->receiver) : NULL;
 
     if (!sync_answer_waits(rq)) {
-        return sync_publish_room(rq->settings->main, &rq->receiver, room, s,
-                                 &said);
+        rc = sync_publish_room(rq->settings->main, &rq->receiver, room, s,
+                               &said);
+        rq->replied = (rc == SYNC_OK && said.replied);
+
+        return rc;
     }
 
     if (sync_answer_own(rq, output) != SYNC_OK) {
@@ -615,12 +664,27 @@ sync_answer_send(sync_request_t *rq, sync_saying_t *s, sync_str_t *output)
 static void
 sync_answer_ack(sync_request_t *rq, sync_str_t *output)
 {
-    sync_json_t    value, message;
     sync_writer_t  w;
 
     if (sync_asker_silent(rq)) {
         return;
     }
+
+    do {
+        sync_reply_text(&w);
+        sync_answer_write_ack(&w, rq, output);
+
+    } while (sync_reply_again(&w));
+
+    sync_asker_send(rq, &w, 200, 1);
+}
+
+
+static void
+sync_answer_write_ack(sync_writer_t *w, sync_request_t *rq,
+    sync_str_t *output)
+{
+    sync_json_t  value, message;
 
     value.raw = *output;
     value.type = SYNC_JSON_OBJECT;
@@ -633,27 +697,20 @@ sync_answer_ack(sync_request_t *rq, sync_str_t *output)
         message.type = SYNC_JSON_NULL;
     }
 
-    do {
-        sync_reply_text(&w);
-        sync_asker_write_event(&w, rq);
-        sync_write_literal(&w, "{\"status\":\"success\",\"message\":");
+    sync_asker_write_event(w, rq);
+    sync_write_literal(w, "{\"status\":\"success\",\"message\":");
 
-        if (message.type == SYNC_JSON_STRING) {
-            sync_write_str(&w, &message.raw);
+    if (message.type == SYNC_JSON_STRING) {
+        sync_write_str(w, &message.raw);
 
-        } else {
-            sync_write_literal(&w, "\"sync ");
-            sync_json_write_escaped(&w, rq->route.full.data,
-                                    rq->route.full.len);
-            sync_write_literal(&w, " success\"");
-        }
+    } else {
+        sync_write_literal(w, "\"sync ");
+        sync_json_write_escaped(w, rq->route.full.data, rq->route.full.len);
+        sync_write_literal(w, " success\"");
+    }
 
-        sync_write_literal(&w, ",\"result\":");
-        sync_write_str(&w, output);
-        sync_write_byte(&w, '}');
-        sync_asker_write_end(&w, rq);
-
-    } while (sync_reply_again(&w));
-
-    sync_asker_send(rq, &w, 200, 1);
+    sync_write_literal(w, ",\"result\":");
+    sync_write_str(w, output);
+    sync_write_byte(w, '}');
+    sync_asker_write_end(w, rq);
 }

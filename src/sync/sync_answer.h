@@ -20,7 +20,9 @@
  *
  * The message is in the room's log before the asker is told of success, and
  * nobody hears of it before the end of the turn: so the acknowledgement is
- * first on the asker's connection.
+ * first on the asker's connection.  If another worker holds that, both are
+ * appended in one step, to the host's room and to the room, and the host's is
+ * read first.
  *
  * Where Redis makes the room's order, the answer waits for it (sync_call.h,
  * sync_pending.h): chunks are heard before it, the message may be.

@@ -139,6 +139,7 @@ struct sync_request_s {
     unsigned                  cancelled:1;  /* hears of no more chunks */
     unsigned                  http:1;   /* it came by HTTP */
     unsigned                  full:1;   /* a chunk could not be kept */
+    unsigned                  replied:1;    /* told of the success */
 };
 
 

@@ -99,6 +99,8 @@ typedef struct {
     sync_audience_t       *host;        /* all clients of this worker */
     ngx_queue_t            ready;       /* of sync_resume_t, to be read for */
     uint32_t               mark;        /* of the last pattern publish */
+    uint64_t               ahead;       /* LSN of the host's room that answers
+                                           were looked for up to */
     sync_batch_t          *spare;
 
     u_char                *buf;
@@ -106,6 +108,8 @@ typedef struct {
     ngx_uint_t             looks;
     void                 (*looked)(void);
     unsigned               behind:1;
+    unsigned               waiting:1;   /* answers may stand behind what is
+                                           said to all, taken with it */
 } sync_fanout_worker_t;
 
 
@@ -170,6 +174,23 @@ sync_audience_t *sync_fanout_create(sync_str_t *name);
 
 /* Takes it from the tree, and frees it, when it was served at the latest. */
 void sync_fanout_destroy(sync_audience_t *a);
+
+/* Their order, by names. */
+ngx_int_t sync_fanout_compare(sync_str_t *s1, sync_str_t *s2);
+
+/*
+ * Acts on what comes before the next message of the audience, the host's or
+ * a token's.
+ */
+void sync_fanout_obey(sync_audience_t *a);
+void sync_fanout_heed(sync_audience_t *a);
+
+/*
+ * Passes on the answers among what the host's room has ahead: entries, and
+ * those that were taken and have to wait.
+ */
+void sync_fanout_reply(u_char *p, size_t len);
+void sync_fanout_overtake(void);
 
 /* Makes room for a seat.  SYNC_OK or SYNC_ERROR. */
 ngx_int_t sync_fanout_reserve(sync_audience_t *a);

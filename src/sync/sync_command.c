@@ -215,7 +215,7 @@ sync_command_obey(sync_entry_t *e)
     sync_client_t  *c;
     u_char          buf[SYNC_NAME_MAX];
 
-    if (e->kind == SYNC_ENTRY_CLIENT) {
+    if (e->kind == SYNC_ENTRY_CLIENT || e->kind == SYNC_ENTRY_REPLY) {
         sync_command_say(e);
         return;
     }

@@ -30,7 +30,6 @@
 
 static void sync_fanout_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_int_t sync_fanout_compare(sync_str_t *s1, sync_str_t *s2);
 static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
@@ -38,12 +37,6 @@ static void sync_fanout_go_on(void);
 static void sync_fanout_lost(sync_audience_t *a, sync_take_t *t);
 static ngx_int_t sync_fanout_grow(size_t need);
 static void sync_fanout_begin(sync_audience_t *a);
-static void sync_fanout_obey(sync_audience_t *a);
-static void sync_fanout_heed(sync_audience_t *a);
-static ngx_uint_t sync_fanout_heeds(sync_audience_t *a, sync_client_t *c,
-    sync_entry_t *e);
-static void sync_fanout_heed_all(sync_audience_t *a, sync_entry_t *e);
-static sync_audience_t *sync_fanout_after(sync_str_t *name);
 static void sync_fanout_mark(sync_entry_t *e);
 static ngx_uint_t sync_fanout_serve(sync_audience_t *a, ngx_uint_t n);
 static void sync_fanout_release(sync_audience_t *a);
@@ -356,7 +349,7 @@ sync_fanout_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 }
 
 
-static ngx_int_t
+ngx_int_t
 sync_fanout_compare(sync_str_t *s1, sync_str_t *s2)
 {
     ngx_int_t  rc;
@@ -563,8 +556,11 @@ sync_fanout_look(void)
 
     for (i = 0; i < SYNC_FANOUT_TAKES && n; i++) {
 
+        sync_fanout_overtake();
+
         t.buf = w->buf + SYNC_GAP_MAX;
         t.size = w->size;
+        t.ahead = w->ahead;
 
         rc = sync_room_take(z, &t);
 
@@ -594,6 +590,14 @@ sync_fanout_look(void)
 
         a = (sync_audience_t *) (uintptr_t) t.cookie;
 
+        if (t.peeked) {
+
+            /* what is said to all takes several turns */
+
+            sync_fanout_reply(t.buf, t.len);
+            continue;
+        }
+
         if (a == NULL) {
 
             /* for clients that were about to come from one that died */
@@ -620,6 +624,8 @@ sync_fanout_look(void)
             n -= ngx_min(served, n);
         }
     }
+
+    sync_fanout_overtake();
 
     w->behind = sync_replay_go_on();
 
@@ -782,194 +788,6 @@ sync_fanout_begin(sync_audience_t *a)
     if (((sync_entry_t *) b->entries)->kind == SYNC_ENTRY_PATTERN) {
         sync_fanout_mark((sync_entry_t *) b->entries);
     }
-}
-
-
-static void
-sync_fanout_obey(sync_audience_t *a)
-{
-    sync_entry_t  *e;
-
-    while (a->rest_len) {
-        e = (sync_entry_t *) a->rest;
-
-        if (e->kind != SYNC_ENTRY_COMMAND && e->kind != SYNC_ENTRY_CLIENT) {
-            return;
-        }
-
-        a->rest += e->size;
-        a->rest_len -= e->size;
-
-        sync_fanout_worker.obey(e);
-    }
-}
-
-
-/* Commands in the room of a token, before the next message. */
-
-static void
-sync_fanout_heed(sync_audience_t *a)
-{
-    sync_entry_t  *e;
-
-    while (a->rest_len) {
-        e = (sync_entry_t *) a->rest;
-
-        if (e->kind != SYNC_ENTRY_COMMAND) {
-            return;
-        }
-
-        a->rest += e->size;
-        a->rest_len -= e->size;
-
-        sync_fanout_heed_all(a, e);
-    }
-}
-
-
-static void
-sync_fanout_heed_all(sync_audience_t *a, sync_entry_t *e)
-{
-    uint32_t        i;
-    sync_client_t  *c;
-
-    i = 0;
-
-    while (i < a->n) {
-        c = a->seats[i];
-
-        if (c->token) {
-            a->told = c->token->version;
-        }
-
-        if (e == NULL || sync_fanout_heeds(a, c, e)) {
-            sync_fanout_worker.heed(c, e);
-        }
-
-        /* one that was closed left its seat to another */
-
-        if (i < a->n && a->seats[i] == c) {
-            i++;
-        }
-    }
-}
-
-
-static ngx_uint_t
-sync_fanout_heeds(sync_audience_t *a, sync_client_t *c, sync_entry_t *e)
-{
-    u_char      *id;
-    ngx_uint_t   i;
-
-    if (sync_fanout_membership(a, c)->start >= e->lsn) {
-        return 0;
-    }
-
-    id = sync_entry_except(e);
-
-    for (i = 0; i < e->nexcept; i++) {
-        if (ngx_memcmp(id, c->record->id, SYNC_ID_LEN) == 0) {
-            return 0;
-        }
-
-        id += SYNC_ID_LEN;
-    }
-
-    return 1;
-}
-
-
-void
-sync_fanout_seen(sync_client_t *c)
-{
-    sync_member_t    *m;
-    sync_audience_t  *a;
-
-    for (m = c->record->members; m; m = m->next) {
-
-        if (sync_room_is_private(m->room)) {
-            a = sync_fanout_audience(m);
-
-            if (a->n == 1) {
-                a->told = c->token->version;
-            }
-
-            return;
-        }
-    }
-}
-
-
-/* Whoever heeds may close clients, and with them any audience. */
-
-void
-sync_fanout_review(void)
-{
-    sync_str_t        name;
-    sync_client_t    *c;
-    sync_audience_t  *a;
-    u_char            buf[SYNC_NAME_MAX];
-
-    buf[0] = SYNC_NAME_PRIVATE;
-
-    name.data = buf;
-    name.len = 1;
-
-    for ( ;; ) {
-        a = sync_fanout_after(&name);
-
-        if (a == NULL || !sync_name_is_private(&a->name)) {
-            return;
-        }
-
-        name.len = a->name.len;
-        ngx_memcpy(buf, a->name.data, name.len);
-
-        c = a->n ? a->seats[0] : NULL;
-
-        if (c == NULL || c->token == NULL || c->token->version == a->told) {
-            continue;
-        }
-
-        a->serving = 1;
-
-        sync_fanout_heed_all(a, NULL);
-
-        a->serving = 0;
-
-        if (a->gone) {
-            sync_fanout_destroy(a);
-        }
-    }
-}
-
-
-/* The audience with the first name that is above this one, or NULL. */
-
-static sync_audience_t *
-sync_fanout_after(sync_str_t *name)
-{
-    sync_audience_t    *a, *found;
-    ngx_rbtree_node_t  *node, *sentinel;
-
-    found = NULL;
-    sentinel = sync_fanout_worker.audiences.sentinel;
-
-    for (node = sync_fanout_worker.audiences.root; node != sentinel;
-         /* void */)
-    {
-        a = (sync_audience_t *) node;
-
-        if (sync_fanout_compare(&a->name, name) <= 0) {
-            node = node->right;
-
-        } else {
-            found = a;
-            node = node->left;
-        }
-    }
-
-    return found;
 }
 
 
@@ -1142,6 +960,7 @@ sync_fanout_keep(sync_audience_t *a)
 
     if (a == sync_fanout_worker.host) {
         a->interest = sync_fanout_worker.zone->self->host;
+        sync_fanout_worker.waiting = 1;
     }
 
     sync_room_hold(sync_fanout_worker.zone, a->interest, 1);

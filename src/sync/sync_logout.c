@@ -200,7 +200,7 @@ sync_logout_say(sync_request_t *rq)
 
     /* one that left needs not be told */
 
-    (void) sync_publish_client(rq->settings->main, rq->id, &s);
+    (void) sync_publish_reply(rq->settings->main, rq->id, &s);
 }
 
 

@@ -16,6 +16,10 @@
 
 
 static void sync_publish_message(sync_message_t *m, sync_saying_t *s);
+static void sync_publish_replies(sync_main_settings_t *main,
+    sync_message_t *m, sync_message_t *replies, sync_saying_t *s);
+static void sync_publish_answer(sync_message_t *m, const u_char *id,
+    sync_saying_t *s);
 static ngx_int_t sync_publish_others(sync_main_settings_t *main,
     sync_str_t *room, sync_message_t *m, sync_publish_done_pt done,
     void *data, sync_publish_t **publish);
@@ -64,10 +68,11 @@ sync_publish_room_later(sync_main_settings_t *main, sync_str_t *room,
 {
     ngx_int_t          rc, sent;
     sync_rule_t       *rule;
-    sync_message_t     m;
+    sync_message_t     m, replies[SYNC_REPLY_MAX];
     sync_published_t   p;
 
     sync_publish_message(&m, s);
+    sync_publish_replies(main, &m, replies, s);
 
     if (sync_name_is_pattern(room)) {
         m.kind = SYNC_ENTRY_PATTERN;
@@ -84,6 +89,8 @@ sync_publish_room_later(sync_main_settings_t *main, sync_str_t *room,
     m.lsn = s->lsn;
 
     if (rule->room.history && sync_cluster_enabled()) {
+        said->replied = 0;
+
         return sync_publish_append(main, room, rule, &m, s, said, done, data,
                                    publish);
     }
@@ -106,6 +113,7 @@ sync_publish_room_later(sync_main_settings_t *main, sync_str_t *room,
     said->nonce = p.nonce;
     said->receivers = p.receivers;
     said->recoverable = p.history;
+    said->replied = p.replied;
 
     if (rc == SYNC_ERROR) {
         sync_zone_count(main->zone, SYNC_COUNT_STALE, 1);
@@ -330,9 +338,10 @@ sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
     sync_said_t *said)
 {
     ngx_int_t       rc;
-    sync_message_t  m;
+    sync_message_t  m, replies[SYNC_REPLY_MAX];
 
     sync_publish_message(&m, s);
+    sync_publish_replies(main, &m, replies, s);
 
     m.kind = SYNC_ENTRY_ALL;
     sync_str_set(&m.subject, "*");
@@ -377,6 +386,67 @@ sync_publish_client(sync_main_settings_t *main, const u_char *id,
     }
 
     return sync_publish_announce(main, &m, &said);
+}
+
+
+ngx_int_t
+sync_publish_reply(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s)
+{
+    sync_said_t          said;
+    sync_message_t       m;
+    sync_record_info_t   info;
+
+    /* sessions go to other workers, and not to other zones */
+
+    if (sync_registry_info(main->zone, id, &info) != SYNC_OK) {
+        return SYNC_DECLINED;
+    }
+
+    sync_publish_answer(&m, id, s);
+
+    return sync_publish_announce(main, &m, &said);
+}
+
+
+static void
+sync_publish_answer(sync_message_t *m, const u_char *id, sync_saying_t *s)
+{
+    sync_publish_message(m, s);
+
+    m->kind = SYNC_ENTRY_REPLY;
+    m->subject.data = (u_char *) id;
+    m->subject.len = SYNC_ID_LEN;
+    m->relayed = 1;
+}
+
+
+/* What is to be heard first by the one that asked, if it is still there. */
+
+static void
+sync_publish_replies(sync_main_settings_t *main, sync_message_t *m,
+    sync_message_t *replies, sync_saying_t *s)
+{
+    sync_saying_t       *r;
+    sync_message_t     **next;
+    sync_record_info_t   info;
+
+    if (s->reply == NULL
+        || sync_registry_info(main->zone, s->asker, &info) != SYNC_OK)
+    {
+        return;
+    }
+
+    next = &m->reply;
+
+    for (r = s->reply; r; r = r->reply) {
+        sync_publish_answer(replies, s->asker, r);
+
+        *next = replies;
+        next = &replies->reply;
+
+        replies++;
+    }
 }
 
 
@@ -490,6 +560,7 @@ sync_publish_announce(sync_main_settings_t *main, sync_message_t *m,
 
     said->lsn = 0;
     said->nonce = 0;
+    said->replied = p.replied;
 
     sync_zone_count(main->zone, SYNC_COUNT_PUBLISHED, 1);
     sync_wake_send(main->zone, &p.wake);

@@ -20,7 +20,9 @@
 
 /* What is said; all borrowed for the call. */
 
-typedef struct {
+typedef struct sync_saying_s  sync_saying_t;
+
+struct sync_saying_s {
     sync_str_t           json;          /* ["event",data] */
     uint32_t             event_len;     /* of the name with its quotes */
     const u_char        *except;        /* ids of SYNC_ID_LEN bytes */
@@ -31,11 +33,16 @@ typedef struct {
     sync_str_t           extra;         /* for those who deliver it */
     sync_str_t           id;            /* its publisher's name for it, or "" */
     uint64_t             lsn;           /* its publisher's; 0: the next one */
+    sync_saying_t       *reply;         /* to whom it answers, who is to hear
+                                           it first; NULL: nothing */
+    const u_char        *asker;         /* whose id that is */
     unsigned             count:1;       /* receivers on other hosts, too */
-} sync_saying_t;
+};
 
 
 #define SYNC_EXCEPT_MAX  256
+
+#define SYNC_REPLY_MAX   2              /* of s->reply, and what follows it */
 
 /* receivers of a pattern are not counted */
 
@@ -48,6 +55,7 @@ typedef struct {
     ngx_uint_t           receivers;
     unsigned             recoverable:1; /* there is a position */
     unsigned             unavailable:1; /* with SYNC_BUSY: Redis is away */
+    unsigned             replied:1;     /* s->reply was said, or is lost */
 } sync_said_t;
 
 
@@ -68,6 +76,8 @@ typedef void (*sync_publish_done_pt)(ngx_int_t rc, sync_said_t *said,
  * Returns SYNC_OK; SYNC_DECLINED if there is nobody to hear it; SYNC_ERROR if
  * its LSN is not above the top, which *said is then; or SYNC_BUSY if the zone
  * is full.
+ *
+ * s->reply is said with it if said->replied is set then.
  */
 ngx_int_t sync_publish_room(sync_main_settings_t *main, sync_str_t *room,
     sync_room_t *to, sync_saying_t *s, sync_said_t *said);
@@ -108,6 +118,13 @@ ngx_int_t sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
  * if there is no such client, or SYNC_BUSY.
  */
 ngx_int_t sync_publish_client(sync_main_settings_t *main, const u_char *id,
+    sync_saying_t *s);
+
+/*
+ * The same for what answers a client of this zone: it waits for no message to
+ * all that takes its worker several turns.
+ */
+ngx_int_t sync_publish_reply(sync_main_settings_t *main, const u_char *id,
     sync_saying_t *s);
 
 

@@ -397,6 +397,7 @@ static size_t
 sync_replay_step(sync_resume_t *rs)
 {
     uint64_t        from;
+    ngx_int_t       rc;
     sync_read_t     r;
     sync_client_t  *c;
     sync_replay_t  *rp;
@@ -417,7 +418,16 @@ sync_replay_step(sync_resume_t *rs)
 
     from = rp->cursor;
 
-    if (sync_replay_read(rp, &r) != SYNC_OK) {
+    rc = sync_replay_read(rp, &r);
+
+    if (rc == SYNC_BUSY) {
+
+        /* what it is answered comes first, by another look */
+
+        return SYNC_REPLAY_TURN;
+    }
+
+    if (rc != SYNC_OK) {
         sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
         return 1;
     }
@@ -454,8 +464,9 @@ sync_replay_end(sync_client_t *c, sync_replay_t *rp, uint64_t lsn)
 static ngx_int_t
 sync_replay_read(sync_replay_t *rp, sync_read_t *r)
 {
-    size_t   size;
-    u_char  *p;
+    size_t      size;
+    u_char     *p;
+    ngx_int_t   rc;
 
     if (sync_replay_buf == NULL) {
         r->need = SYNC_REPLAY_SLICE;
@@ -486,10 +497,12 @@ sync_replay_read(sync_replay_t *rp, sync_read_t *r)
         r->size = sync_replay_size;
         r->cursor = rp->cursor;
         r->epoch = rp->epoch;
+        r->ahead = sync_fanout_worker.ahead;
 
-        if (sync_room_read(sync_fanout_worker.zone, rp->member, r) == SYNC_OK)
-        {
-            return SYNC_OK;
+        rc = sync_room_read(sync_fanout_worker.zone, rp->member, r);
+
+        if (rc != SYNC_AGAIN) {
+            return rc;
         }
     }
 }

@@ -34,6 +34,9 @@ typedef struct {
 } sync_reply_t;
 
 
+static void sync_reply_number(sync_saying_t *s);
+
+
 static sync_reply_t  sync_reply;
 
 
@@ -318,23 +321,72 @@ sync_reply_publish(sync_main_settings_t *main, const u_char *id,
     if (!sync_reply.mute) {
         sync_reply_str(&s.json, w);
 
-        (void) sync_publish_client(main, id, &s);
+        (void) sync_publish_reply(main, id, &s);
     }
 
-    if (!sync_reply.ack) {
-        return;
+    if (sync_reply.ack) {
+        sync_reply_str(&s.json, w);
+        sync_reply_number(&s);
+
+        (void) sync_publish_reply(main, id, &s);
+    }
+}
+
+
+sync_saying_t *
+sync_reply_keep(sync_saying_t *s, sync_writer_t *w, ngx_pool_t *pool)
+{
+    u_char         *p;
+    sync_saying_t  *first, **next;
+
+    first = NULL;
+    next = &first;
+
+    ngx_memzero(s, SYNC_REPLY_MAX * sizeof(sync_saying_t));
+
+    p = w->len ? ngx_pnalloc(pool, 2 * w->len) : NULL;
+
+    if (p == NULL) {
+        return NULL;
     }
 
-    /* the bracket takes the place of the comma before the argument */
+    if (!sync_reply.mute) {
+        s->json.data = p;
+        s->json.len = w->len;
+        p = ngx_cpymem(p, w->start, w->len);
 
-    s.json.data = w->start + sync_reply.args - 1;
-    s.json.len = w->len - sync_reply.args + 1;
-    s.json.data[0] = '[';
+        *next = s;
+        next = &s->reply;
+        s++;
+    }
 
-    s.flags = SYNC_FRAME_REPLY;
-    s.ack = ngx_atoi(sync_reply.number, sync_reply.number_len) + 1;
+    if (sync_reply.ack) {
+        s->json.data = p;
+        s->json.len = w->len;
+        ngx_memcpy(p, w->start, w->len);
 
-    (void) sync_publish_client(main, id, &s);
+        sync_reply_number(s);
+        *next = s;
+    }
+
+    return first;
+}
+
+
+/*
+ * Makes an acknowledgement of a text: the bracket takes the place of the comma
+ * before the argument.
+ */
+
+static void
+sync_reply_number(sync_saying_t *s)
+{
+    s->json.data += sync_reply.args - 1;
+    s->json.len -= sync_reply.args - 1;
+    s->json.data[0] = '[';
+
+    s->flags = SYNC_FRAME_REPLY;
+    s->ack = ngx_atoi(sync_reply.number, sync_reply.number_len) + 1;
 }
 
 

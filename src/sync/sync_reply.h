@@ -9,6 +9,7 @@
 
 
 #include <sync_settings.h>
+#include <sync_publish.h>
 #include <sync_json.h>
 
 
@@ -106,6 +107,13 @@ void sync_reply_want(uint64_t *number);
  */
 void sync_reply_publish(sync_main_settings_t *main, const u_char *id,
     sync_writer_t *w);
+
+/*
+ * The same text as sayings for sync_publish_room(), which go with a message:
+ * the first one of s[SYNC_REPLY_MAX], linked by "reply", or NULL.
+ */
+sync_saying_t *sync_reply_keep(sync_saying_t *s, sync_writer_t *w,
+    ngx_pool_t *pool);
 
 
 #endif /* _SYNC_REPLY_H_INCLUDED_ */

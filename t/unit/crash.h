@@ -470,6 +470,55 @@ announce(void)
 }
 
 
+/* two answers to a client, and what they belong to */
+
+static void
+answers(sync_message_t *m, sync_message_t *replies)
+{
+    ngx_uint_t  i;
+
+    static u_char  id[SYNC_ID_LEN];
+
+    for (i = 0; i < 2; i++) {
+        zone_message(&replies[i], "[\"sync-1\",{}]");
+        replies[i].kind = SYNC_ENTRY_REPLY;
+        replies[i].subject.data = id;
+        replies[i].subject.len = SYNC_ID_LEN;
+    }
+
+    replies[0].reply = &replies[1];
+    m->reply = replies;
+}
+
+
+static void
+publish_reply(void)
+{
+    sync_message_t    m, replies[2];
+    sync_published_t  p;
+
+    zone_message(&m, "[\"e\",1]");
+    answers(&m, replies);
+
+    (void) sync_room_publish(&worker, zone_name("chat:1"), NULL, zone_rule(0),
+                             &m, &p);
+}
+
+
+static void
+announce_reply(void)
+{
+    sync_message_t    m, replies[2];
+    sync_published_t  p;
+
+    zone_message(&m, "[\"e\",1]");
+    m.kind = SYNC_ENTRY_ALL;
+    answers(&m, replies);
+
+    (void) sync_room_announce(&worker, &m, &p);
+}
+
+
 static void
 reap(void)
 {

@@ -80,6 +80,8 @@ static void remove_record(void);
 static void prepare_rooms(void);
 static void expire(void);
 static void announce(void);
+static void publish_reply(void);
+static void announce_reply(void);
 static void release(void);
 static void prepare_none(void);
 static void claim(void);
@@ -163,6 +165,8 @@ static crash_case_t  cases[] = {
     { "a resume", prepare_history, resume },
     { "a publish to patterns", prepare_pattern, publish },
     { "an announcement", prepare_none, announce },
+    { "a publish with answers", prepare_none, publish_reply },
+    { "an announcement with answers", prepare_none, announce_reply },
     { "a publish that makes a relay", prepare_bridge, publish },
     { "a publish that is relayed", prepare_relay, publish },
     { "an announcement that is relayed", prepare_relay, announce },
