@@ -86,6 +86,7 @@ sync_wake_create(ngx_cycle_t *cycle, sync_zone_t *z, ngx_uint_t n)
 
     z->sh->nworkers = n;
     z->sh->generation++;
+    z->generation = z->sh->generation;
 
     sync_zone_unlock(z);
 

@@ -660,6 +660,7 @@ sync_room_create_interest_locked(sync_zone_t *z, sync_room_t *room,
 
     in->room = room;
     in->cursor = room->log.top;
+    in->passed = (uint32_t) room->log.top;
     in->cookie = cookie;
     in->epoch = room->log.epoch;
     in->slot = (uint16_t) slot;

@@ -52,9 +52,12 @@ struct sync_interest_s {                /* in the zone, 64 bytes */
     uint64_t             cookie;        /* the worker's, opaque to others */
     uint32_t             nmembers;
     uint32_t             epoch;         /* of the log when last read */
+    uint32_t             passed;        /* see sync_share.h: an LSN's lower
+                                           half */
     uint16_t             slot;
-    uint8_t              queued;        /* in the dirty queue */
-    uint8_t              held;          /* and is not to be */
+    uint8_t              queued:1;      /* in the dirty queue */
+    uint8_t              held:1;        /* and is not to be */
+    uint8_t              late:1;        /* with what it shares */
     uint8_t              behind;        /* a member is; the worker's word */
 };
 

@@ -271,6 +271,7 @@ sync_room_pass(sync_zone_t *z, sync_room_t *room)
         }
 
         in->cursor = room->log.top;
+        in->passed = (uint32_t) room->log.top;
     }
 
     for (q = ngx_queue_head(&room->members);

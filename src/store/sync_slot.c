@@ -12,6 +12,7 @@
 #include <sync_former.h>
 #include <sync_room.h>
 #include <sync_ack.h>
+#include <sync_share.h>
 #include <sync_sid.h>
 
 
@@ -136,6 +137,7 @@ static void
 sync_slot_take(sync_zone_t *z, sync_worker_t *w, uint64_t started)
 {
     w->incarnation++;
+    w->generation = z->generation;
     w->started = started;
     w->woken = 0;
     w->beat = ngx_current_msec;
@@ -165,7 +167,8 @@ sync_worker_release(sync_zone_t *z)
     sync_zone_lock(z);
 
     if (w->nclients
-        || sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN)
+        || sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN
+        || sync_share_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN)
     {
         /* something is left: others will reap */
         sync_worker_bury_locked(z, w);
@@ -273,7 +276,10 @@ sync_slot_reap(sync_zone_t *z, sync_worker_t *w, ngx_pid_t pid,
             sync_worker_bury_locked(z, w);
         }
 
-        if (sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN) {
+        if (sync_ack_reap_locked(z, sync_worker_slot(z, w)) == SYNC_AGAIN
+            || sync_share_reap_locked(z, sync_worker_slot(z, w))
+               == SYNC_AGAIN)
+        {
 
             /* the next time */
 

@@ -27,6 +27,7 @@
  *                                   +-- rates[]     windows, sync_rate.h
  *                                   +-- texts[]     hash, sync_text.h
  *                                   +-- receipts[]  sync_receipt.h
+ *                                   +-- shares[]    hash, sync_share.h
  *                                   +-- host        the room of this host
  *                                   +-- relay       what is for other zones
  *                                   `-- heap        memory, sync_heap.h
@@ -56,7 +57,8 @@
 #define SYNC_TEXTS_BUCKETS 64           /* a power of two */
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
 #define SYNC_RECEIPTS_MAX  256          /* under way; a power of two */
-#define SYNC_ZONE_VERSION  15           /* of the layout of what is in it */
+#define SYNC_SHARES_BUCKETS 64          /* a power of two */
+#define SYNC_ZONE_VERSION  16           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -84,6 +86,7 @@ typedef struct sync_ack_s        sync_ack_t;
 typedef struct sync_text_s       sync_text_t;
 typedef struct sync_receipt_s    sync_receipt_t;
 typedef struct sync_absent_s     sync_absent_t;
+typedef struct sync_share_s      sync_share_t;
 
 
 /*
@@ -121,6 +124,11 @@ typedef enum {
     SYNC_COUNT_NOTIFY_DROPPED,      /* events that a hook was never told */
     SYNC_COUNT_WITHHELD,            /* by a filter, or the client hook */
     SYNC_COUNT_CLIENT_ERRORS,       /* told instead of a message */
+    SYNC_COUNT_SHARED,              /* calls for members of several workers */
+    SYNC_COUNT_SHARES_LATE,         /* those that did not wait for all */
+    SYNC_COUNT_SHARES_LOST,         /* shares that are asked for alone */
+    SYNC_COUNT_STAGE_TIMEOUTS,      /* messages for which the app took too
+                                       long */
     SYNC_COUNT_TOKENS_INVALID,      /* too long, or with bytes none has */
     SYNC_COUNT_SESSIONS_INVALID,    /* values that are no session */
     SYNC_COUNT_SESSION_READS,       /* that were not known in the zone */
@@ -176,6 +184,7 @@ typedef enum {
 struct sync_worker_s {                  /* in the zone, sh->nslots */
     ngx_pid_t            pid;           /* 0: free */
     uint32_t             incarnation;
+    uint32_t             generation;    /* of the owner's configuration */
     int32_t              fd;            /* eventfd, the same in all, or -1 */
     uint64_t             started;       /* of the process, clock ticks */
     ngx_atomic_t         woken;
@@ -310,6 +319,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
 
     sync_text_t         *texts[SYNC_TEXTS_BUCKETS];
     sync_receipt_t       receipts[SYNC_RECEIPTS_MAX];   /* sync_receipt.h */
+    sync_share_t        *shares[SYNC_SHARES_BUCKETS];   /* sync_share.h */
+    uint64_t             share_number;  /* the last one given */
     uint64_t             texts_ended[SYNC_TEXTS_ENDED];     /* their ids */
     uint32_t             texts_over;    /* the last of these */
     uint32_t             texts_swept;   /* buckets, ever */
@@ -353,6 +364,7 @@ struct sync_zone_s {                    /* one a process and zone */
     ngx_str_t            name;
     sync_zone_mend_pt    mend;          /* set before the first lock */
     uint32_t             remember;      /* s, clients that left; 0: none */
+    uint32_t             generation;    /* of this process's configuration */
     uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */
 };
 

@@ -146,6 +146,18 @@ static void mirror_begin(void);
 static void set_user(void);
 
 
+static void share_begin(void);
+static void prepare_share(void);
+static void share_call(void);
+static void share_appoint(void);
+static void prepare_shared(void);
+static void share_close(void);
+static void prepare_appointed(void);
+static void share_leave(void);
+static void prepare_answered(void);
+static void share_take(void);
+
+
 static crash_case_t  cases[] = {
     { "a claim", NULL, claim },
     { "a release", prepare_none, release },
@@ -214,7 +226,15 @@ static crash_case_t  cases[] = {
     { "a hit", prepare_none, hit },
     { "a hit that evicts", prepare_hits, hit },
     { "a hit in a new window", prepare_over, hit },
-    { "hits told and heard of", prepare_over, tell }
+    { "hits told and heard of", prepare_over, tell },
+    { "a share", prepare_two, share_begin },
+    { "a call that is shared", prepare_share, share_call },
+    { "a call that another is to make", prepare_share, share_appoint },
+    { "a share that has waited", prepare_shared, share_close },
+    { "a share that is given up", prepare_shared, share_leave },
+    { "a call that is given up", prepare_appointed, share_leave },
+    { "what a share was answered", prepare_answered, share_take },
+    { "shares whose worker goes", prepare_answered, release }
 };
 
 
@@ -229,6 +249,7 @@ static uint64_t        receipt;
 #include "crash_former.h"
 #include "crash_sid.h"
 #include "crash_mirror.h"
+#include "crash_share.h"
 
 
 int
