@@ -2,8 +2,9 @@
 
 # Copyright (C) sync for nginx
 
-# The client stage with 1,000 members: calls an event, who is told and when;
-# frames that are shared; and what a filter costs in place of it.
+# The client stage with 1,000 members, spread unevenly over the workers: calls
+# an event, who is told and when; frames that are shared; and what a filter
+# costs in place of it.
 
 use warnings;
 use strict;
@@ -17,7 +18,7 @@ use Time::HiRes qw/ time /;
 
 use constant { MEMBERS => 1000, EVENTS => 8 };
 
-my $t = Test::Sync->new->plan(13);
+my $t = Test::Sync->new->plan(14);
 
 $t->write_file('routes.json', <<'EOC');
 { "version": 1, "routes": {
@@ -49,15 +50,18 @@ http {
     }
 
     server {
-        listen 127.0.0.1:%%PORT_0%% backlog=2048;
+        listen 127.0.0.1:%%PORT_0%% backlog=2048 reuseport;
+
+        keepalive_requests 100000;
 
         sync_session memory;
         sync_token query:t;
-        sync_hook client /_hook/client;
+        sync_hook client /_hook/client share=10s;
 
         location /ws      { sync websocket; }
         location /control { sync control; }
         location /status  { sync status; }
+        location /pid     { return 200 $pid; }
 
         location /_hook/ {
             internal;
@@ -75,10 +79,12 @@ my $hook = $t->hook(port => 1, answer => sub {
 	my ($r) = @_;
 	my $list = $r->{json}{recipients};
 	my $go = $r->{json}{data}{go};
+	my $n = $r->{json}{data}{n} // 0;
 
 	my @lines = ([ 'head', 200, 'Content-Type: application/x-ndjson' ],
 		[ 'chunk', join '', map { qq({"k":$_->{k},"out":{"status":"success",)
-			. '"half":' . (ord($_->{clientId}) & 1) . "}}\n" } @$list ],
+			. '"half":' . (ord($_->{clientId}) & 1)
+			. qq(,"n":$n}}\n) } @$list ],
 		[ 'end' ]);
 
 	return [ $go ? [ 'wait', $go ] : (), @lines ];
@@ -91,14 +97,27 @@ my $r = $t->http('POST', '/control/session/save', json => { token => 'token',
 	location => { pathName => '/a' } } });
 is($r->json->{status}, 'success', 'a session for all');
 
-my @ws = $t->ws_many(MEMBERS, '/ws?t=token');
+# so many members of each worker
+
+my $workers = $t->worker_processes;
+my %left;
+@left{$t->workers} = $workers == 4 ? (70, 190, 290, 450) : (MEMBERS) x $workers;
+
+my @ws = $t->ws_many(MEMBERS, '/ws?t=token', choose => sub {
+	my ($peer) = @_;
+
+	$peer->put("GET /pid HTTP/1.1\r\nHost: localhost\r\n\r\n");
+
+	return $left{$peer->recv_response('GET')->body}-- > 0;
+});
+
 is(scalar(grep { $_->recv_event('connected', 20) } @ws), MEMBERS, 'connected');
 $_->send_json([ 'joinRoom', { group => 'r', responseIndex => 1 } ]) for @ws;
 is(scalar(grep { $_->recv_event('joinRoom-1', 20) } @ws), MEMBERS, 'joined');
 
 # what an event takes till the last one is told
 
-my (@took, %half);
+my (@took, %half, $in_order);
 
 for my $n (1 .. EVENTS) {
 	my $start = time();
@@ -112,22 +131,23 @@ for my $n (1 .. EVENTS) {
 		} until (!defined $text || $text =~ /^\["sync",/);
 
 		$half{$1}++ if ($text // '') =~ /"half":(\d)/;
+		$in_order++ if ($text // '') =~ /"n":$n\b/;
 	}
 
 	push @took, time() - $start;
 }
 
 is($half{0} + $half{1}, MEMBERS * EVENTS, 'each is told of each event, once');
+is($in_order, MEMBERS * EVENTS, 'in order');
 
 my @calls = map { scalar @{$_->{json}{recipients}} } $hook->requests;
-my $workers = $t->worker_processes;
+my %calls;
+$calls{$_->{json}{data}{n}}++ for $hook->requests;
 
-# every worker has a call that is not full
-
-cmp_ok(scalar @calls, '<=', (int(MEMBERS / 64) + $workers) * EVENTS,
-	sprintf '%.1f calls an event', @calls / EVENTS);
+is(join(' ', map { $calls{$_} } 1 .. EVENTS),
+	join(' ', (int((MEMBERS + 63) / 64)) x EVENTS), 'calls an event');
 is((grep { $_ > 64 } @calls), 0, 'at most 64 recipients a call');
-cmp_ok(scalar(grep { $_ == 64 } @calls), '>=', @calls - $workers * EVENTS,
+is(scalar(grep { $_ == 64 } @calls), int(MEMBERS / 64) * EVENTS,
 	'calls are full');
 
 @took = sort { $a <=> $b } @took;

@@ -772,6 +772,7 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     hook->uri = value[2];
+    ngx_http_sync_hook_times(hook);
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_sync_module);
     smcf->hooks = 1;
@@ -823,6 +824,17 @@ ngx_http_sync_hook_parameters(ngx_conf_t *cf, ngx_command_t *cmd,
 
             hook->close = 1;
             continue;
+        }
+
+        if (event->event == SYNC_HOOK_CLIENT) {
+
+            if (ngx_http_sync_hook_time(hook, &value[i]) == NGX_OK) {
+                continue;
+            }
+
+            return ngx_http_sync_invalid(cf, cmd, &value[i],
+                                         "\"share=off\", or \"share=\" or "
+                                         "\"timeout=\" and a time");
         }
 
         return ngx_http_sync_invalid(cf, cmd, &value[i],

@@ -117,6 +117,13 @@ ngx_uint_t ngx_http_sync_is(ngx_str_t *value, const char *name);
 ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
     ngx_str_t *rest);
 
+/*
+ * The times of a client hook: what they are unless given, and what a
+ * parameter says.  NGX_OK, or NGX_DECLINED if it is none of them.
+ */
+void ngx_http_sync_hook_times(sync_hook_conf_t *hook);
+ngx_int_t ngx_http_sync_hook_time(sync_hook_conf_t *hook, ngx_str_t *value);
+
 /* They say what is allowed, and return NGX_CONF_ERROR. */
 char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *allowed);

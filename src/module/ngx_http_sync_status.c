@@ -178,6 +178,20 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
     { SYNC_COUNT_CLIENT_ERRORS, "clientErrors", "sync_client_errors_total",
       "Errors that members got instead of a message." },
 
+    { SYNC_COUNT_SHARED, "hookShared", "sync_hook_shared_total",
+      "Client hook calls for members of several workers." },
+
+    { SYNC_COUNT_SHARES_LATE, "hookSharedLate",
+      "sync_hook_shared_late_total",
+      "Shared calls that did not wait for all workers." },
+
+    { SYNC_COUNT_SHARES_LOST, "hookSharedLost",
+      "sync_hook_shared_lost_total",
+      "Shares in a call that a worker asked for by itself instead." },
+
+    { SYNC_COUNT_STAGE_TIMEOUTS, "hookTimeouts", "sync_hook_timeouts_total",
+      "Messages for which the client hook took too long." },
+
     { SYNC_COUNT_TOKENS_INVALID, "tokensInvalid",
       "sync_tokens_invalid_total",
       "Tokens of clients that are too long, or can be none." },

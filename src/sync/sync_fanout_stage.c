@@ -85,6 +85,8 @@ sync_fanout_stage(sync_audience_t *a)
         return SYNC_OK;
     }
 
+    sync_stage_share(a->stage, a->room, a->interest);
+
     /* what waits is not gone on with */
 
     ngx_queue_remove(&a->active);
@@ -105,9 +107,11 @@ static ngx_int_t
 sync_fanout_stage_all(sync_audience_t *a)
 {
     sync_str_t     none;
+    sync_zone_t   *z;
     sync_entry_t  *e;
     sync_stage_t  *st;
 
+    z = sync_fanout_worker.zone;
     e = (sync_entry_t *) a->batch->entries;
     sync_str_set(&none, "");
 
@@ -126,6 +130,7 @@ sync_fanout_stage_all(sync_audience_t *a)
         return SYNC_OK;
     }
 
+    sync_stage_share(st, z->sh->host, z->self->host);
     sync_stage_detach(st);
 
     return SYNC_OK;

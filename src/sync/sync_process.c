@@ -22,6 +22,7 @@
 #include <sync_notify.h>
 #include <sync_poll_client.h>
 #include <sync_publish.h>
+#include <sync_recipient_share.h>
 #include <sync_redis.h>
 #include <sync_room.h>
 #include <sync_roster.h>
@@ -48,7 +49,6 @@
 typedef struct {
     sync_main_settings_t  *main;
     sync_zone_t           *zone;
-    uint32_t               generation;
 
     ngx_event_t            claim;
     ngx_event_t            drain;
@@ -102,7 +102,6 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
 
     w->main = main;
     w->zone = main->zone;
-    w->generation = main->zone->sh->generation;
 
     sync_timer_init(&w->claim, sync_process_claim_handler, 1);
     sync_timer_init(&w->drain, sync_process_drain_handler, 0);
@@ -210,6 +209,8 @@ sync_process_look(void)
     if (!sync_fanout_busy()) {
         sync_poll_client_look();
     }
+
+    sync_recipient_share_look();
 
     sync_fanout_look();
 
@@ -336,7 +337,7 @@ sync_process_exiting(void)
 
     /* a later configuration, and its workers, came with a reload */
 
-    w->code = (w->zone->sh->generation != w->generation)
+    w->code = (w->zone->sh->generation != w->zone->generation)
               ? SYNC_WS_CODE_RESTART : SYNC_WS_CODE_AWAY;
 
     /* not cancelable: it keeps the worker till the last client is gone */

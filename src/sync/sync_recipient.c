@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <sync_recipient.h>
 #include <sync_recipient_call.h>
+#include <sync_recipient_share.h>
+#include <sync_timer.h>
 
 
 #define SYNC_STAGE_KEEP  1048576        /* bytes of outputs to be shared */
@@ -16,11 +18,24 @@
 static int ngx_libc_cdecl sync_stage_compare(const void *one,
     const void *two);
 static sync_recipient_t *sync_stage_find(sync_stage_t *st, sync_client_t *c);
+static void sync_stage_timed_out(ngx_event_t *ev);
 static void sync_stage_go_on(sync_stage_t *st);
+static void sync_stage_drop(sync_stage_t *st, sync_recipient_call_t *call);
+static void sync_stage_outlive(sync_stage_t *st);
+static void sync_stage_outlived(void *opaque);
 static void sync_stage_free(sync_stage_t *st);
 static void sync_stage_tell(sync_stage_t *st, sync_recipient_t *r,
     sync_output_t *o);
 static sync_output_t *sync_stage_output(sync_stage_t *st, sync_json_t *out);
+
+
+/* of a stage that has calls for others, and nobody of its own */
+
+static const sync_stage_handler_t  sync_stage_nobody = {
+    NULL,
+    sync_stage_outlived,
+    NULL
+};
 
 
 static ngx_queue_t  sync_stages = { &sync_stages, &sync_stages };
@@ -69,6 +84,7 @@ sync_stage_create(sync_entry_t *e, sync_str_t *name, ngx_uint_t recoverable,
     st->recoverable = recoverable;
 
     ngx_queue_init(&st->calls);
+    sync_timer_init(&st->timer, sync_stage_timed_out, 0);
 
     ngx_queue_insert_tail(&sync_stages, &st->queue);
     sync_nstages++;
@@ -81,6 +97,7 @@ ngx_int_t
 sync_stage_add(sync_stage_t *st, sync_client_t *c)
 {
     uint32_t           max;
+    ngx_msec_t         timeout;
     sync_recipient_t  *r;
 
     if (st->n == st->max) {
@@ -99,10 +116,23 @@ sync_stage_add(sync_stage_t *st, sync_client_t *c)
 
     r->client = c;
     r->asked = 0;
+    r->begun = 0;
     r->told = 0;
     r->gone = 0;
 
+    timeout = sync_settings(c)->hooks[SYNC_HOOK_CLIENT].timeout;
+    st->timeout = ngx_max(st->timeout, timeout);
+
     return SYNC_OK;
+}
+
+
+void
+sync_stage_share(sync_stage_t *st, sync_room_t *room,
+    sync_interest_t *interest)
+{
+    st->room = room;
+    st->interest = interest;
 }
 
 
@@ -118,6 +148,10 @@ sync_stage_start(sync_stage_t *st)
 
     st->busy++;
 
+    if (st->room && !st->lame) {
+        sync_recipient_share(st);
+    }
+
     sync_stage_go_on(st);
 
     st->busy--;
@@ -132,9 +166,51 @@ sync_stage_start(sync_stage_t *st)
 
     if (rc == SYNC_OK) {
         sync_stage_free(st);
+
+    } else {
+        ngx_add_timer(&st->timer, st->timeout);
     }
 
     return rc;
+}
+
+
+/* The app took too long: it is an error for all that were not told. */
+
+static void
+sync_stage_timed_out(ngx_event_t *ev)
+{
+    uint32_t                i;
+    ngx_queue_t            *q;
+    sync_stage_t           *st;
+    sync_recipient_call_t  *call;
+
+    st = (sync_stage_t *) ((u_char *) ev - offsetof(sync_stage_t, timer));
+
+    sync_zone_count(sync_client_zone(), SYNC_COUNT_STAGE_TIMEOUTS, 1);
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "client hook took longer than %M ms for a message of "
+                  "\"%*s\"", st->timeout, st->extra.route.len,
+                  st->extra.route.data);
+
+    sync_stage_enter(st);
+
+    while (!ngx_queue_empty(&st->calls)) {
+        q = ngx_queue_head(&st->calls);
+        call = ngx_queue_data(q, sync_recipient_call_t, queue);
+
+        sync_recipient_share_flush(call, SYNC_SHARE_DONE);
+        sync_stage_drop(st, call);
+    }
+
+    st->next = st->n;
+
+    for (i = 0; i < st->n && !st->gone; i++) {
+        sync_stage_fail(st, i, "sync.clientExecutionFailed");
+    }
+
+    sync_stage_leave(st);
 }
 
 
@@ -184,11 +260,6 @@ sync_stage_go_on(sync_stage_t *st)
            && st->ncalls < SYNC_RECIPIENT_CALLS)
     {
         rc = st->lame ? SYNC_ERROR : sync_recipient_ask(st);
-
-        if (rc == SYNC_OK) {
-            st->ncalls++;
-            sync_ncalls++;
-        }
 
         if (rc != SYNC_ERROR) {
             continue;
@@ -282,6 +353,7 @@ sync_stage_chunk(sync_stage_t *st, uint32_t *list, ngx_uint_t n,
         r = &st->recipients[list[i]];
 
         if (!r->told && !r->gone) {
+            r->begun = 1;
             sync_stage_tell(st, r, o);
         }
     }
@@ -370,6 +442,24 @@ sync_stage_output(sync_stage_t *st, sync_json_t *out)
 
 
 void
+sync_stage_call_began(sync_stage_t *st, sync_recipient_call_t *call)
+{
+    ngx_queue_insert_tail(&st->calls, &call->queue);
+
+    st->ncalls++;
+    sync_ncalls++;
+}
+
+
+void
+sync_stage_ask_again(sync_stage_t *st, ngx_uint_t i)
+{
+    st->recipients[i].asked = 0;
+    st->next = (uint32_t) ngx_min(st->next, i);
+}
+
+
+void
 sync_stage_call_ended(sync_stage_t *st)
 {
     st->ncalls--;
@@ -432,15 +522,21 @@ sync_stage_forget(sync_stage_t *st, sync_client_t *c)
 void
 sync_stage_destroy(sync_stage_t *st)
 {
-    ngx_queue_t            *q;
+    ngx_queue_t            *q, *next;
     sync_recipient_call_t  *call;
 
-    while (!ngx_queue_empty(&st->calls)) {
-        q = ngx_queue_head(&st->calls);
+    for (q = ngx_queue_head(&st->calls); q != &st->calls; q = next) {
+        next = ngx_queue_next(q);
         call = ngx_queue_data(q, sync_recipient_call_t, queue);
 
-        sync_recipient_drop(call);
-        sync_ncalls--;
+        if (call->nothers == 0) {
+            sync_stage_drop(st, call);
+        }
+    }
+
+    if (!ngx_queue_empty(&st->calls)) {
+        sync_stage_outlive(st);
+        return;
     }
 
     st->gone = 1;
@@ -448,6 +544,43 @@ sync_stage_destroy(sync_stage_t *st)
     if (st->busy == 0) {
         sync_stage_free(st);
     }
+}
+
+
+static void
+sync_stage_drop(sync_stage_t *st, sync_recipient_call_t *call)
+{
+    sync_recipient_drop(call);
+
+    st->ncalls--;
+    sync_ncalls--;
+}
+
+
+/* Calls that other workers have a share in go on: it ends with them. */
+
+static void
+sync_stage_outlive(sync_stage_t *st)
+{
+    uint32_t  i;
+
+    for (i = 0; i < st->n; i++) {
+        st->recipients[i].asked = 1;
+        st->recipients[i].gone = 1;
+    }
+
+    st->next = st->n;
+    st->room = NULL;
+    st->alone = 0;
+    st->handler = &sync_stage_nobody;
+    st->opaque = NULL;
+}
+
+
+static void
+sync_stage_outlived(void *opaque)
+{
+    /* void */
 }
 
 
@@ -462,6 +595,10 @@ sync_stage_free(sync_stage_t *st)
             next = o->next;
             sync_output_destroy(o);
         }
+    }
+
+    if (st->timer.timer_set) {
+        ngx_del_timer(&st->timer);
     }
 
     ngx_queue_remove(&st->queue);

@@ -43,6 +43,13 @@ sync_stage_t *sync_stage_create(sync_entry_t *e, sync_str_t *name,
 ngx_int_t sync_stage_add(sync_stage_t *st, sync_client_t *c);
 
 /*
+ * Before the start: the message was read from that room, for which this worker
+ * has the interest, and calls are to be shared with others that read it.
+ */
+void sync_stage_share(sync_stage_t *st, sync_room_t *room,
+    sync_interest_t *interest);
+
+/*
  * Asks.  Returns SYNC_AGAIN if done() is to be called, later; or SYNC_OK if
  * there was nobody to ask for: all were told, the stage is gone.
  */

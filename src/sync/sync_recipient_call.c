@@ -23,11 +23,11 @@
 #define SYNC_RECIPIENT_ANSWER  67108864     /* bytes */
 
 
-static void sync_recipient_select(sync_stage_t *st,
-    sync_recipient_call_t *call);
 static ngx_int_t sync_recipient_start(sync_recipient_call_t *call);
 static void sync_recipient_write(sync_writer_t *w,
     sync_recipient_call_t *call, ngx_str_t *id);
+static void sync_recipient_write_others(sync_writer_t *w,
+    sync_recipient_call_t *call);
 static void sync_recipient_write_json(sync_writer_t *w, sync_str_t *json);
 static ngx_int_t sync_recipient_data(sync_hook_t *h, u_char *p, size_t len);
 static void sync_recipient_begin(sync_recipient_call_t *call);
@@ -44,10 +44,9 @@ static void sync_recipient_value(sync_recipient_call_t *call,
 static ngx_uint_t sync_recipient_keys(sync_recipient_call_t *call,
     sync_json_t *k, uint32_t *list);
 static ngx_int_t sync_recipient_key(sync_recipient_call_t *call,
-    sync_json_t *k, uint32_t *i);
+    sync_json_t *k, uint32_t *list, ngx_uint_t *n);
 static void sync_recipient_done(sync_hook_t *h, sync_hook_result_e result);
-static void sync_recipient_end(sync_recipient_call_t *call);
-static void sync_recipient_free(sync_recipient_call_t *call);
+static void sync_recipient_last(sync_recipient_call_t *call);
 
 
 static const sync_hook_handler_t  sync_recipient_handler = {
@@ -59,64 +58,51 @@ static const sync_hook_handler_t  sync_recipient_handler = {
 ngx_int_t
 sync_recipient_ask(sync_stage_t *st)
 {
-    ngx_int_t               rc;
-    ngx_uint_t              i;
     sync_recipient_call_t  *call;
 
-    call = ngx_alloc(sizeof(sync_recipient_call_t), ngx_cycle->log);
+    call = sync_recipient_create(st);
     if (call == NULL) {
         return SYNC_ERROR;
     }
 
-    ngx_memzero(call, sizeof(sync_recipient_call_t));
-
-    call->stage = st;
-    sync_ndjson_init(&call->lines, SYNC_RECIPIENT_LINE);
-
-    sync_recipient_select(st, call);
+    sync_recipient_select(call, SYNC_RECIPIENT_BATCH);
 
     if (call->n == 0) {
-        ngx_free(call);
+        sync_recipient_free(call);
         return SYNC_DECLINED;
     }
 
-    rc = SYNC_ERROR;
-
-    if (call->settings->hooks[SYNC_HOOK_CLIENT].uri.len) {
-        rc = sync_recipient_start(call);
-    }
-
-    if (rc != SYNC_OK) {
-
-        /* the hook's queue is full, or it has none */
-
-        for (i = 0; i < call->n && !st->gone; i++) {
-            sync_stage_fail(st, call->list[i], "sync.clientExecutionFailed");
-        }
-
-        ngx_free(call);
-        return SYNC_DECLINED;
-    }
-
-    ngx_queue_insert_tail(&st->calls, &call->queue);
-
-    return SYNC_OK;
+    return sync_recipient_call(call);
 }
 
 
-/* The next ones that have the same hook. */
+sync_recipient_call_t *
+sync_recipient_create(sync_stage_t *st)
+{
+    sync_recipient_call_t  *call;
 
-static void
-sync_recipient_select(sync_stage_t *st, sync_recipient_call_t *call)
+    call = ngx_calloc(sizeof(sync_recipient_call_t), ngx_cycle->log);
+
+    if (call) {
+        call->stage = st;
+        sync_ndjson_init(&call->lines, SYNC_RECIPIENT_LINE);
+    }
+
+    return call;
+}
+
+
+void
+sync_recipient_select(sync_recipient_call_t *call, ngx_uint_t max)
 {
     uint32_t           i;
-    ngx_str_t         *uri;
+    sync_stage_t      *st;
     sync_settings_t   *s;
     sync_recipient_t  *r;
 
-    uri = NULL;
+    st = call->stage;
 
-    for (i = st->next; i < st->n && call->n < SYNC_RECIPIENT_BATCH; i++) {
+    for (i = st->next; i < st->n && call->n < max; i++) {
         r = &st->recipients[i];
 
         if (r->gone) {
@@ -129,14 +115,10 @@ sync_recipient_select(sync_stage_t *st, sync_recipient_call_t *call)
 
         s = sync_settings(r->client);
 
-        if (uri == NULL) {
+        if (call->settings == NULL) {
             call->settings = s;
-            uri = &s->hooks[SYNC_HOOK_CLIENT].uri;
 
-        } else if (s != call->settings
-                   && (s->client.ctx != call->settings->client.ctx
-                       || s->hooks[SYNC_HOOK_CLIENT].uri.data != uri->data))
-        {
+        } else if (!sync_recipient_same_hook(s, call->settings)) {
             continue;
         }
 
@@ -150,6 +132,74 @@ sync_recipient_select(sync_stage_t *st, sync_recipient_call_t *call)
 }
 
 
+ngx_uint_t
+sync_recipient_same_hook(sync_settings_t *one, sync_settings_t *two)
+{
+    return one == two
+           || (one->client.ctx == two->client.ctx
+               && one->hooks[SYNC_HOOK_CLIENT].uri.data
+                  == two->hooks[SYNC_HOOK_CLIENT].uri.data);
+}
+
+
+ngx_int_t
+sync_recipient_call(sync_recipient_call_t *call)
+{
+    uint32_t       i;
+    sync_stage_t  *st;
+
+    st = call->stage;
+
+    if (sync_recipient_start(call) == SYNC_OK) {
+        sync_stage_call_began(st, call);
+        return SYNC_OK;
+    }
+
+    /* the hook's queue is full, or it has none */
+
+    for (i = 0; i < call->n && !st->gone; i++) {
+        sync_stage_fail(st, call->list[i], "sync.clientExecutionFailed");
+    }
+
+    sync_recipient_share_flush(call, SYNC_SHARE_LOST);
+    sync_recipient_free(call);
+
+    return SYNC_DECLINED;
+}
+
+
+void
+sync_recipient_call_on(sync_recipient_call_t *call)
+{
+    uint32_t       i;
+    sync_stage_t  *st;
+
+    st = call->stage;
+
+    if (sync_recipient_start(call) == SYNC_OK) {
+        return;
+    }
+
+    call->active = 1;
+
+    for (i = 0; i < call->n && !call->dropped; i++) {
+        sync_stage_fail(st, call->list[i], "sync.clientExecutionFailed");
+    }
+
+    sync_recipient_share_flush(call, SYNC_SHARE_LOST);
+
+    if (call->dropped) {
+        sync_recipient_idle(call);
+        return;
+    }
+
+    ngx_queue_remove(&call->queue);
+    sync_recipient_free(call);
+
+    sync_stage_call_ended(st);
+}
+
+
 static ngx_int_t
 sync_recipient_start(sync_recipient_call_t *call)
 {
@@ -159,6 +209,10 @@ sync_recipient_start(sync_recipient_call_t *call)
     sync_hook_args_t        args;
     u_char                  bytes[16], id[32];
     static struct sockaddr  unspec;
+
+    if (call->settings->hooks[SYNC_HOOK_CLIENT].uri.len == 0) {
+        return SYNC_ERROR;
+    }
 
     z = call->settings->main->zone;
 
@@ -195,6 +249,11 @@ sync_recipient_start(sync_recipient_call_t *call)
 
     ngx_free(args.body.data);
 
+    if (call->texts) {
+        ngx_free(call->texts);
+        call->texts = NULL;
+    }
+
     if (rc == SYNC_OK) {
         sync_zone_count(z, SYNC_COUNT_HOOKS, 1);
 
@@ -210,11 +269,8 @@ static void
 sync_recipient_write(sync_writer_t *w, sync_recipient_call_t *call,
     ngx_str_t *id)
 {
-    ngx_uint_t      i;
-    sync_str_t      user, token;
-    sync_extra_t   *x;
-    sync_client_t  *c;
-    u_char          text[SYNC_ID_TEXT];
+    uint32_t       i;
+    sync_extra_t  *x;
 
     x = &call->stage->extra;
 
@@ -231,7 +287,6 @@ sync_recipient_write(sync_writer_t *w, sync_recipient_call_t *call,
     sync_write_literal(w, ",\"recipients\":[");
 
     for (i = 0; i < call->n; i++) {
-        c = call->stage->recipients[call->list[i]].client;
 
         if (i) {
             sync_write_byte(w, ',');
@@ -239,32 +294,71 @@ sync_recipient_write(sync_writer_t *w, sync_recipient_call_t *call,
 
         sync_write_literal(w, "{\"k\":");
         sync_write_int(w, i);
-        sync_write_literal(w, ",\"token\":");
-
-        sync_session_token(c, &token);
-
-        if (token.len) {
-            sync_json_write_str(w, &token);
-
-        } else {
-            sync_write_literal(w, "null");
-        }
-
-        sync_registry_print_id(text, c->record->id);
-
-        sync_write_literal(w, ",\"clientId\":\"");
-        sync_write(w, text, SYNC_ID_TEXT);
-        sync_write_literal(w, "\",\"user\":");
-
-        if (sync_session_get(c, &user) != SYNC_OK) {
-            user.len = 0;
-        }
-
-        sync_recipient_write_json(w, &user);
+        sync_recipient_write_about(w,
+                           call->stage->recipients[call->list[i]].client);
         sync_write_byte(w, '}');
     }
 
+    if (call->nothers) {
+        sync_recipient_write_others(w, call);
+    }
+
     sync_write_literal(w, "]}");
+}
+
+
+static void
+sync_recipient_write_others(sync_writer_t *w, sync_recipient_call_t *call)
+{
+    u_char      *p;
+    uint32_t     k;
+    sync_str_t   text;
+
+    p = call->texts;
+
+    for (k = call->n; k < call->total; k++) {
+        p = sync_share_read_text(p, &text);
+
+        if (k) {
+            sync_write_byte(w, ',');
+        }
+
+        sync_write_literal(w, "{\"k\":");
+        sync_write_int(w, k);
+        sync_write_str(w, &text);
+        sync_write_byte(w, '}');
+    }
+}
+
+
+void
+sync_recipient_write_about(sync_writer_t *w, sync_client_t *c)
+{
+    sync_str_t  user, token;
+    u_char      text[SYNC_ID_TEXT];
+
+    sync_write_literal(w, ",\"token\":");
+
+    sync_session_token(c, &token);
+
+    if (token.len) {
+        sync_json_write_str(w, &token);
+
+    } else {
+        sync_write_literal(w, "null");
+    }
+
+    sync_registry_print_id(text, c->record->id);
+
+    sync_write_literal(w, ",\"clientId\":\"");
+    sync_write(w, text, SYNC_ID_TEXT);
+    sync_write_literal(w, "\",\"user\":");
+
+    if (sync_session_get(c, &user) != SYNC_OK) {
+        user.len = 0;
+    }
+
+    sync_recipient_write_json(w, &user);
 }
 
 
@@ -290,6 +384,7 @@ sync_recipient_data(sync_hook_t *h, u_char *p, size_t len)
     st = call->stage;
 
     sync_stage_enter(st);
+    call->active = 1;
 
     if (!call->begun) {
         call->begun = 1;
@@ -307,6 +402,8 @@ sync_recipient_data(sync_hook_t *h, u_char *p, size_t len)
         sync_recipient_lines(call, p, len);
     }
 
+    sync_recipient_share_flush(call, SYNC_SHARE_CALLED);
+    sync_recipient_idle(call);
     sync_stage_leave(st);
 
     return SYNC_OK;
@@ -332,16 +429,13 @@ sync_recipient_begin(sync_recipient_call_t *call)
 static void
 sync_recipient_lines(sync_recipient_call_t *call, u_char *p, size_t len)
 {
-    sync_int_t     rc;
-    sync_str_t     in, line;
-    sync_stage_t  *st;
-
-    st = call->stage;
+    sync_int_t  rc;
+    sync_str_t  in, line;
 
     in.data = p;
     in.len = len;
 
-    while (!st->gone && !call->invalid) {
+    while (!call->dropped && !call->invalid) {
 
         rc = sync_ndjson_next(&call->lines, &line, &in);
 
@@ -450,12 +544,19 @@ sync_recipient_value(sync_recipient_call_t *call, sync_json_t *v)
     }
 
     if (sync_json_get(&what, v, "stream") == SYNC_OK) {
-        sync_stage_chunk(st, list, n, &what);
+        sync_recipient_share_say(call, SYNC_RECIPIENT_STREAM, &what.raw);
+
+        if (n) {
+            sync_stage_chunk(st, list, n, &what);
+        }
+
         return;
     }
 
     if (sync_json_get(&what, v, "out") == SYNC_OK) {
-        for (i = 0; i < n && !st->gone; i++) {
+        sync_recipient_share_say(call, SYNC_RECIPIENT_OUT, &what.raw);
+
+        for (i = 0; i < n && !call->dropped; i++) {
             sync_stage_result(st, list[i], &what);
         }
 
@@ -463,7 +564,9 @@ sync_recipient_value(sync_recipient_call_t *call, sync_json_t *v)
     }
 
     if (sync_json_get(&what, v, "threw") == SYNC_OK) {
-        for (i = 0; i < n && !st->gone; i++) {
+        sync_recipient_share_say(call, SYNC_RECIPIENT_THREW, &what.raw);
+
+        for (i = 0; i < n && !call->dropped; i++) {
             sync_stage_fail(st, list[i], "sync.clientExecutionFailed");
         }
 
@@ -474,35 +577,38 @@ sync_recipient_value(sync_recipient_call_t *call, sync_json_t *v)
 }
 
 
-/* One recipient, or a list of them; none that this call did not ask for. */
+/*
+ * One recipient, or a list of them; none that this call did not ask for.
+ * Returns how many of this worker's there are.
+ */
 
 static ngx_uint_t
 sync_recipient_keys(sync_recipient_call_t *call, sync_json_t *k,
     uint32_t *list)
 {
-    ngx_uint_t        n;
+    ngx_uint_t        i, n;
     sync_json_t       v;
     sync_json_iter_t  it;
 
     n = 0;
 
+    sync_recipient_share_clear(call);
+
     if (k->type != SYNC_JSON_ARRAY) {
-        call->invalid = (sync_recipient_key(call, k, &list[0]) != SYNC_OK);
-        return 1;
+        call->invalid = (sync_recipient_key(call, k, list, &n) != SYNC_OK);
+        return n;
     }
 
     sync_json_iter_init(&it, k);
 
-    while (sync_json_next(&it, NULL, &v) == SYNC_OK) {
+    for (i = 0; sync_json_next(&it, NULL, &v) == SYNC_OK; i++) {
 
-        if (n == SYNC_RECIPIENT_BATCH
-            || sync_recipient_key(call, &v, &list[n]) != SYNC_OK)
+        if (i == SYNC_RECIPIENT_BATCH
+            || sync_recipient_key(call, &v, list, &n) != SYNC_OK)
         {
             call->invalid = 1;
             return 0;
         }
-
-        n++;
     }
 
     return n;
@@ -510,15 +616,22 @@ sync_recipient_keys(sync_recipient_call_t *call, sync_json_t *k,
 
 
 static ngx_int_t
-sync_recipient_key(sync_recipient_call_t *call, sync_json_t *k, uint32_t *i)
+sync_recipient_key(sync_recipient_call_t *call, sync_json_t *k,
+    uint32_t *list, ngx_uint_t *n)
 {
-    int64_t  n;
+    int64_t  i;
 
-    if (sync_json_int64(&n, k) != SYNC_OK || n < 0 || n >= call->n) {
+    if (sync_json_int64(&i, k) != SYNC_OK
+        || i < 0 || i >= SYNC_RECIPIENT_BATCH)
+    {
         return SYNC_ERROR;
     }
 
-    *i = call->list[n];
+    if (i >= call->n) {
+        return sync_recipient_share_key(call, (uint32_t) i);
+    }
+
+    list[(*n)++] = call->list[i];
 
     return SYNC_OK;
 }
@@ -527,65 +640,79 @@ sync_recipient_key(sync_recipient_call_t *call, sync_json_t *k, uint32_t *i)
 static void
 sync_recipient_done(sync_hook_t *h, sync_hook_result_e result)
 {
-    sync_str_t              line;
-    sync_json_t             v, item;
     sync_stage_t           *st;
-    sync_json_iter_t        it;
     sync_recipient_call_t  *call;
 
     call = sync_hook_opaque(h);
     st = call->stage;
 
     sync_stage_enter(st);
+    call->active = 1;
 
     if (result == SYNC_HOOK_LARGE) {
         call->invalid = 1;
     }
 
     if (result == SYNC_HOOK_DONE && !call->invalid) {
-
-        if (!call->json) {
-
-            if (sync_ndjson_last(&call->lines, &line) == SYNC_OK) {
-                sync_recipient_line(call, &line);
-            }
-
-        } else {
-            line.data = call->buf;
-            line.len = call->len;
-
-            if (sync_json_parse(&v, &line, NULL) != SYNC_OK) {
-                call->invalid = 1;
-
-            } else if (v.type != SYNC_JSON_ARRAY) {
-                sync_recipient_value(call, &v);
-
-            } else {
-                sync_json_iter_init(&it, &v);
-
-                while (!st->gone && !call->invalid
-                       && sync_json_next(&it, NULL, &item) == SYNC_OK)
-                {
-                    sync_recipient_value(call, &item);
-                }
-            }
-        }
+        sync_recipient_last(call);
     }
 
     /* the call is gone with its stage, if that is */
 
-    if (!st->gone) {
+    if (!call->dropped) {
         call->hook = NULL;
         sync_recipient_end(call);
+
+    } else {
+        sync_recipient_idle(call);
     }
 
     sync_stage_leave(st);
 }
 
 
-/* Who was not told of anything is told of an error. */
+/* The answer is there in full. */
 
 static void
+sync_recipient_last(sync_recipient_call_t *call)
+{
+    sync_str_t        line;
+    sync_json_t       v, item;
+    sync_json_iter_t  it;
+
+    if (!call->json) {
+
+        if (sync_ndjson_last(&call->lines, &line) == SYNC_OK) {
+            sync_recipient_line(call, &line);
+        }
+
+        return;
+    }
+
+    line.data = call->buf;
+    line.len = call->len;
+
+    if (sync_json_parse(&v, &line, NULL) != SYNC_OK) {
+        call->invalid = 1;
+        return;
+    }
+
+    if (v.type != SYNC_JSON_ARRAY) {
+        sync_recipient_value(call, &v);
+        return;
+    }
+
+    sync_json_iter_init(&it, &v);
+
+    while (!call->dropped && !call->invalid
+           && sync_json_next(&it, NULL, &item) == SYNC_OK)
+    {
+        sync_recipient_value(call, &item);
+    }
+}
+
+
+void
 sync_recipient_end(sync_recipient_call_t *call)
 {
     ngx_uint_t         i, missing;
@@ -595,7 +722,12 @@ sync_recipient_end(sync_recipient_call_t *call)
     st = call->stage;
     missing = 0;
 
-    for (i = 0; i < call->n && !st->gone; i++) {
+    call->active = 1;
+
+    sync_recipient_share_flush(call, call->invalid ? SYNC_SHARE_INVALID
+                                                   : SYNC_SHARE_DONE);
+
+    for (i = 0; i < call->n && !call->dropped; i++) {
         r = &st->recipients[call->list[i]];
 
         if (!r->told && !r->gone) {
@@ -606,7 +738,8 @@ sync_recipient_end(sync_recipient_call_t *call)
         }
     }
 
-    if (st->gone) {
+    if (call->dropped) {
+        sync_recipient_idle(call);
         return;
     }
 
@@ -635,16 +768,35 @@ sync_recipient_drop(sync_recipient_call_t *call)
 {
     if (call->hook) {
         sync_hook_cancel(call->hook);
+        call->hook = NULL;
     }
 
     ngx_queue_remove(&call->queue);
-    sync_recipient_free(call);
+
+    call->dropped = 1;
+
+    if (!call->active) {
+        sync_recipient_free(call);
+    }
 }
 
 
-static void
+void
+sync_recipient_idle(sync_recipient_call_t *call)
+{
+    call->active = 0;
+
+    if (call->dropped) {
+        sync_recipient_free(call);
+    }
+}
+
+
+void
 sync_recipient_free(sync_recipient_call_t *call)
 {
+    sync_recipient_share_free(call);
+
     if (call->buf) {
         ngx_free(call->buf);
     }

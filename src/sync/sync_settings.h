@@ -91,6 +91,10 @@ typedef struct {
     ngx_str_t               uri;
     ngx_flag_t              allow;      /* on_error=allow */
     ngx_flag_t              close;      /* cancel=close */
+    ngx_msec_t              share;      /* ms, of "client": how long a worker
+                                           waits for others; 0: not at all */
+    ngx_msec_t              timeout;    /* ms, of "client": what a message
+                                           may take */
 } sync_hook_conf_t;
 
 

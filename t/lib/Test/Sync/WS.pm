@@ -14,7 +14,8 @@ package Test::Sync::WS;
 #
 # Options of connect(): uri, port, headers (lines), origin, protocol, key,
 # version, deflate (1, or the offer as text), tls, rcvbuf, cookie, timeout,
-# auto_pong (1).  After it, status() is 101 if there is a WebSocket, response()
+# auto_pong (1), choose: a function that looks at the connection before anything
+# is asked for, and says whether another is to be tried instead.  After it, status() is 101 if there is a WebSocket, response()
 # the body of a refusal.
 
 use warnings;
@@ -62,6 +63,11 @@ sub _open {
 	my ($class, %o) = @_;
 
 	my $self = $class->SUPER::new(%o);
+
+	while ($o{choose} && !$o{choose}->($self)) {
+		$self->disconnect;
+		$self = $class->SUPER::new(%o);
+	}
 
 	$self->{frames} = [];
 	$self->{pings} = $self->{pongs} = 0;
