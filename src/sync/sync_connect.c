@@ -198,6 +198,8 @@ sync_connect_create(ngx_http_request_t *r, sync_settings_t *s)
     cn->request = r;
     cn->settings = s;
 
+    sync_process_expect(1);
+
     return cn;
 }
 
@@ -206,6 +208,8 @@ static void
 sync_connect_cleanup(void *data)
 {
     sync_connect_t  *cn = data;
+
+    sync_process_expect(-1);
 
     if (cn->call) {
         sync_call_cancel(cn->call);

@@ -57,6 +57,7 @@ typedef struct {
     ngx_uint_t             drain_total; /* clients when it began */
     ngx_uint_t             drain_done;
     ngx_uint_t             code;
+    ngx_uint_t             expected;    /* requests that may be clients */
 
     uint64_t               connects;    /* up to the last tick */
     uint64_t               trimmed;     /* the same when the heap was */
@@ -195,6 +196,13 @@ sync_process_ready(void)
     w = &sync_process;
 
     return w->zone && w->zone->self && !w->draining ? SYNC_OK : SYNC_BUSY;
+}
+
+
+void
+sync_process_expect(ngx_int_t n)
+{
+    sync_process.expected += n;
 }
 
 
@@ -400,7 +408,8 @@ sync_process_drain_handler(ngx_event_t *ev)
         || sync_roster_drain()
         || sync_redis_pending()
         || sync_collect_waiting()
-        || sync_call_pending())
+        || sync_call_pending()
+        || w->expected)
     {
         sync_notify_flush();
         ngx_add_timer(&w->drain, SYNC_PROCESS_PACE);

@@ -35,5 +35,11 @@ void sync_process_exit(ngx_cycle_t *cycle);
 /* SYNC_OK, or SYNC_BUSY while it has no slot or drains: answer 503. */
 ngx_int_t sync_process_ready(void);
 
+/*
+ * So many requests more, or less, may become clients: while there are any, the
+ * worker keeps its slot.
+ */
+void sync_process_expect(ngx_int_t n);
+
 
 #endif /* _SYNC_PROCESS_H_INCLUDED_ */
