@@ -14,6 +14,8 @@
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
+import { Calls } from './check_calls.mjs';
+
 const NOWHERE = '00000000';             // of no node: the LSN alone is known
 
 function parse(pos) {
@@ -36,6 +38,7 @@ class Checker {
 		this.counters = {};
 		this.probes = new Map();        // the last message, by room
 		this.violations = [];
+		this.calls = new Calls(this);
 	}
 
 	bad(text, e) {
@@ -58,6 +61,7 @@ class Checker {
 
 		for (const e of this.history) {
 			this[`on_${e.e}`]?.(e);
+			this.calls[`on_${e.e}`]?.(e);
 		}
 
 		for (const [ name, room ] of this.rooms) {
@@ -66,6 +70,7 @@ class Checker {
 
 		this.#refused();
 		this.#volatile();
+		this.calls.end();
 
 		return this.violations;
 	}
@@ -203,7 +208,11 @@ class Checker {
 		}
 
 		node.mids.add(mid);
-		this.message(mid).positions.add(node.pos);
+
+		const m = this.message(mid);
+
+		m.room = room;
+		m.positions.add(node.pos);
 
 		if (node.mids.size > 1) {
 			this.bad(`${room}: ${node.pos} is ${[ ...node.mids ]}`, e);
@@ -442,11 +451,16 @@ class Checker {
 			|| (s.ignoreSelf && s.by === conn.id));
 	}
 
+	#mayMiss(conn, message) {
+		return this.#withheld(conn, message)
+			|| this.calls.withheld(conn, message.mid);
+	}
+
 	#mayBeWithheld(name, conn, node) {
 		const [ mid ] = node.mids;
 
 		if (mid !== undefined) {
-			return this.#withheld(conn, this.messages.get(mid));
+			return this.#mayMiss(conn, this.messages.get(mid));
 		}
 
 		return this.#unknown(name, conn) > 0;
@@ -460,7 +474,7 @@ class Checker {
 
 		for (const m of this.messages.values()) {
 			if (m.sayings[0]?.room === name && !m.positions.size
-			    && this.#withheld(conn, m))
+			    && this.#mayMiss(conn, m))
 			{
 				n++;
 			}
@@ -593,7 +607,7 @@ class Checker {
 		}
 
 		for (const m of this.messages.values()) {
-			if (m.positions.size > 1 && m.sayings[0].room === name) {
+			if (m.positions.size > 1 && m.room === name) {
 				this.bad(`${name}: ${m.mid} is at ${[ ...m.positions ]}`);
 			}
 		}
@@ -642,27 +656,40 @@ class Checker {
 	#heardVolatile(conn, e) {
 		const m = this.message(e.mid);
 
-		conn.heard ??= [];
-		conn.times ??= new Map();
+		conn.ears ??= new Map();        // by room
 
-		if (conn.times.has(e.mid)) {
+		if (!conn.ears.has(e.room)) {
+			conn.ears.set(e.room, { conn, room: e.room, heard: [],
+				times: new Map() });
+		}
+
+		const { heard, times } = conn.ears.get(e.room);
+
+		if (times.has(e.mid)) {
 			this.bad('heard twice', e);
 		}
 
 		m.heard = true;
-		conn.heard.push({ mid: e.mid, since: conn.rooms.get(e.room).since });
-		conn.times.set(e.mid, conn.heard.length - 1);
+		heard.push({ mid: e.mid, since: conn.rooms.get(e.room).since });
+		times.set(e.mid, heard.length - 1);
 	}
 
 	// On a host there is one order of what is said in a volatile room; and who
 	// hears what is said later has heard what was said before.
 
 	#volatile() {
-		const conns = [ ...this.conns.values() ].filter((c) => c.heard);
+		this.said = [ ...this.publishes.values(),
+			...this.calls.answered() ].filter((p) =>
+			p.answer?.status === 200);
 
-		for (const a of conns) {
-			for (const b of conns) {
-				if (a.host === b.host && a.conn < b.conn) {
+		const ears = [ ...this.conns.values() ].flatMap((c) =>
+			[ ...c.ears?.values() ?? [] ]);
+
+		for (const a of ears) {
+			for (const b of ears) {
+				if (a.room === b.room && a.conn.host === b.conn.host
+				    && a.conn.conn < b.conn.conn)
+				{
 					this.#sameOrder(a, b);
 				}
 			}
@@ -686,8 +713,8 @@ class Checker {
 			}
 
 			if (at < last) {
-				this.bad(`${a.heard[0].mid}: connections ${a.conn} and ${
-					b.conn} heard ${mid} in another order`);
+				this.bad(`${a.room}: connections ${a.conn.conn} and ${
+					b.conn.conn} heard ${mid} in another order`);
 				return;
 			}
 
@@ -695,16 +722,15 @@ class Checker {
 		}
 	}
 
-	#heardAll(conn) {
-		const said = [ ...this.publishes.values() ].filter((p) =>
-			p.room === 'chat:1' && p.host === conn.host
-			&& p.answer?.status === 200);
+	#heardAll({ conn, room, heard, times }) {
+		const said = this.said.filter((p) => p.host === conn.host
+			&& p.room === room);
 
-		for (const later of said.filter((p) => conn.times.has(p.mid))) {
-			const { since } = conn.heard[conn.times.get(later.mid)];
+		for (const later of said.filter((p) => times.has(p.mid))) {
+			const { since } = heard[times.get(later.mid)];
 			const missed = said.find((p) => p.t > since
-				&& p.answer.t < later.t && !conn.times.has(p.mid)
-				&& !this.#withheld(conn, this.messages.get(p.mid)));
+				&& p.answer.t < later.t && !times.has(p.mid)
+				&& !this.#mayMiss(conn, this.messages.get(p.mid)));
 
 			if (missed) {
 				this.bad(`connection ${conn.conn} heard ${later.mid}, and ${

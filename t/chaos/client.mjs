@@ -60,6 +60,7 @@ export class Client {
 		this.places = new Map();        // where it is, of this connection
 		this.pid = undefined;
 		this.offset = undefined;
+		this.asked = new Set();         // syncs and calls with no answer
 
 		this.record('open', { client: this.name, kind: this.kind,
 			host: this.host });
@@ -163,6 +164,7 @@ export class Client {
 
 			if (!data.channels.includes(room)) {
 				this.record('joined', { room, error: 'denied' });
+				this.run.later(() => link.close(), 50);
 				return;
 			}
 
@@ -228,11 +230,24 @@ export class Client {
 			return;
 		}
 
-		const sync = /^sync-(\d+)$/.exec(name);
+		const answer = /^(?:sync|apiResponse)-(\d+)$/.exec(name);
 
-		if (sync) {
-			this.record('synced', { n: Number(sync[1]), code:
-				args[0].errorCode, status: args[0].status });
+		if (answer) {
+			const n = Number(answer[1]);
+
+			this.asked.delete(n);
+			this.record('synced', { n, code: args[0].errorCode,
+				status: args[0].status });
+			return;
+		}
+
+		const chunk = /^(?:sync-progress|apiStream)-(\d+)$/.exec(name);
+
+		if (chunk) {
+			if (args[0].i) {
+				this.record('chunk', { n: Number(chunk[1]), i: args[0].i });
+			}
+
 			return;
 		}
 
@@ -280,14 +295,21 @@ export class Client {
 	}
 
 	#heard(name, data, room, pos) {
-		const mid = name === 'm' ? data?.mid
+		const whole = name === 'm' ? data?.mid
 			: /^sync\/chaos\/(\w+)\//.exec(data?.fullName)?.[1];
+		const mid = data?.status === 'stream' ? `${whole}.${data.i}` : whole;
+
+		if (data?.direct) {
+			this.record('direct', { mid: whole, i: data.i });
+			return;
+		}
 
 		// of a sync to a volatile room, it is not said which one
 
-		room ??= this.run.receivers.get(mid);
+		room ??= this.run.receivers.get(whole);
 
-		this.record('heard', { room, pos, mid });
+		this.record('heard', { room, pos, mid, to: data?.clientOutput?.to,
+			code: data?.errorCode });
 		this.move(room, pos);
 		this.places.set(room, pos);
 		this.last.set(room, mid);
@@ -332,7 +354,21 @@ export class Client {
 		this.at = at;
 	}
 
-	sync(room, ignoreSelf) {
+	api(data) {
+		if (this.streams) {
+			return;
+		}
+
+		const responseIndex = ++this.index;
+		const mid = this.run.message();
+
+		this.asked.add(responseIndex);
+		this.record('call', { n: responseIndex, mid, lines: data.lines });
+		this.link.send([ 'apiRequest', { name: `api/chaos/${mid}/v1`,
+			data: { mid, ...data }, responseIndex } ]);
+	}
+
+	sync(room, ignoreSelf, data = {}) {
 		if (this.streams || !this.members?.has(room)) {
 			return;
 		}
@@ -341,9 +377,12 @@ export class Client {
 		const mid = this.run.message();
 
 		this.run.receivers.set(mid, room);
-		this.record('sync', { n: responseIndex, room, mid, ignoreSelf });
-		this.link.send([ 'sync', { name: `sync/chaos/${mid}/v1`, data: {},
-			cb: 'c', receiver: room, ignoreSelf, responseIndex } ]);
+		this.asked.add(responseIndex);
+		this.record('sync', { n: responseIndex, room, mid, ignoreSelf,
+			lines: data.lines });
+		this.link.send([ 'sync', { name: `sync/chaos/${mid}/v1`, cb: 'c',
+			data: { mid, ...data }, receiver: room, ignoreSelf,
+			responseIndex } ]);
 	}
 
 	// what the plan says of it
@@ -383,7 +422,11 @@ export class Client {
 			break;
 
 		case 'sync':
-			this.sync(a.room, a.ignoreSelf);
+			this.sync(a.room, a.ignoreSelf, a.data);
+			break;
+
+		case 'api':
+			this.api(a.data);
 			break;
 
 		case 'leave':

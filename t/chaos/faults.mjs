@@ -62,6 +62,50 @@ export const faults = {
 		await run.redis.command('CONFIG', 'SET', 'maxmemory', '0');
 	},
 
+	// the host's links to Redis end after some bytes, in either direction
+
+	async linkCut(run, f) {
+		for (const link of run.proxies[f.host].of(f.kind)) {
+			link.cut(f.side, f.bytes);
+		}
+	},
+
+	async linkWait(run, f) {
+		const links = run.proxies[f.host].of(f.kind);
+
+		links.forEach((link) => link.wait(f.side, f.lag));
+		await sleep(f.ms);
+		links.forEach((link) => link.wait(f.side, 0));
+	},
+
+	async linkHold(run, f) {
+		const links = run.proxies[f.host].of(f.kind);
+
+		links.forEach((link) => link.hold(f.side));
+		await sleep(f.ms);
+		links.forEach((link) => link.release(f.side));
+	},
+
+	async linkClose(run, f) {
+		run.proxies[f.host].close();
+		await sleep(f.ms);
+		run.proxies[f.host].open = true;
+	},
+
+	// what the app says is cut short, and it is not there for a while
+
+	async appKill(run, f) {
+		run.app.kill();
+		await sleep(f.ms);
+		await run.app.start();
+	},
+
+	async appHang(run, f) {
+		run.app.hang();
+		await sleep(f.ms);
+		run.app.goOn();
+	},
+
 	// a replica that lagged takes over
 
 	async promote(run, f) {

@@ -89,7 +89,13 @@ http {
     sync_room  "wal:*" recoverable history=${plan.history} ttl=${plan.ttl}
                queue=${plan.queue};
     sync_room  "chat:*" queue=${plan.queue};
+    sync_room  "gate:*" queue=${plan.queue} join=hook;
     sync_drain ${plan.drain};
+
+    upstream app {
+        server unix:${this.dir}/../app.sock;
+        keepalive 4;
+    }
 
     server {
         listen ${this.address}:8000 ${plan.sndbuf ? 'sndbuf=8k' : ''};
@@ -97,6 +103,8 @@ http {
         sync_queue ${plan.buffer};
         sync_ping  1s 3s;
         lingering_close off;
+
+        ${plan.app ? this.#hooks(plan) : ''}
 
         location /ws         { sync websocket; }
         location /socket.io/ { sync socketio; sync_recovery 1m; }
@@ -106,6 +114,24 @@ http {
     }
 }
 `;
+	}
+
+	#hooks(plan) {
+		return `
+        sync_hook server /_hook/;
+        sync_hook api    /_hook/;
+        sync_hook join   /_hook/;
+        ${plan.stage ? 'sync_hook client /_hook/;' : ''}
+
+        location /sync/ { sync request; sync_receiver any; }
+        location /api/  { sync api; }
+
+        location /_hook/ {
+            internal;
+            proxy_pass http://app;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }`;
 	}
 
 	// Returns when all workers are initialised.

@@ -28,7 +28,13 @@ const FAULTS = [
 	[ 'flushAll', 1, 2 ],
 	[ 'forget', 1, 2 ],
 	[ 'promote', 3, 2 ],
+	[ 'linkCut', 5, 2 ],
+	[ 'linkWait', 4, 2 ],
+	[ 'linkHold', 4, 2 ],
+	[ 'linkClose', 2, 2 ],
 ];
+
+const FAULTS_OF_APP = [ 'appKill', 'appHang' ];
 
 // those after which some of what was said may be gone, and is told as such
 
@@ -58,6 +64,10 @@ export function makePlan(seed, only = {}) {
 		ms: r.range(500, 900),
 	};
 
+	plan.app = only.with ? only.with.includes('app') : r.chance(0.35);
+	plan.stage = only.with ? only.with.includes('stage')
+		: plan.app && r.chance(0.5);
+
 	const pad = small ? [ 0, 2000, 6000 ] : plan.sndbuf ? [ 0, 1000, 4000 ]
 		: [ 0, 0, 100 ];
 
@@ -65,7 +75,16 @@ export function makePlan(seed, only = {}) {
 		makeClient(r, plan, i));
 	plan.publishers = Array.from({ length: r.range(2, 4) }, (_, i) =>
 		makePublisher(r, plan, i, pad));
-	plan.faults = only.plain ? [] : makeFaults(r, plan, bit, only.faults);
+	plan.faults = only.plain ? [] : [
+		...makeFaults(r, plan, bit, only.faults),
+		...plan.app ? makeAppFaults(r, plan, only.faults) : [],
+	];
+
+	// hosts have Redis behind a proxy, which breaks what it says into pieces
+
+	plan.piece = r.pick([ 0, 0, 0, 5 ]);
+	plan.proxied = cluster && plan.faults.some((f) =>
+		f.what.startsWith('link'));
 
 	plan.lossy = plan.faults.some((f) => LOSSY[bit].includes(f.what)
 		|| (f.what.match(/^redis(Kill|Term)$/) && !plan.durable));
@@ -75,13 +94,19 @@ export function makePlan(seed, only = {}) {
 
 function makeClient(r, plan, i) {
 	const kind = r.pick(KINDS);
-	const rooms = r.some(ROOMS, r.range(1, ROOMS.length));
+	const all = plan.app ? [ ...ROOMS, 'gate:1' ] : ROOMS;
+	const rooms = r.some(all, r.range(1, all.length));
 	const client = { name: `c${i + 1}`, kind, rooms,
 		host: r.range(0, plan.hosts - 1), actions: [] };
 
 	for (let n = r.range(0, 5); n > 0; n--) {
 		client.actions.push({ at: r.range(20, plan.ms),
 			...makeAction(r, plan, client) });
+	}
+
+	for (let n = plan.app ? r.range(1, 6) : 0; n > 0; n--) {
+		client.actions.push({ at: r.range(20, plan.ms),
+			...makeCall(r, plan, client) });
 	}
 
 	client.actions.sort((a, b) => a.at - b.at);
@@ -109,8 +134,7 @@ function makeAction(r, plan, client) {
 		return { what, room: r.pick(client.rooms) };
 
 	case 'sync':
-		return { what, room: r.pick(client.rooms),
-			ignoreSelf: r.chance(0.3) };
+		return makeSync(r, plan, client);
 
 	case 'leave':
 		return { what, room: r.pick(client.rooms), ms: r.range(0, 200) };
@@ -118,6 +142,27 @@ function makeAction(r, plan, client) {
 	default:
 		return { what };
 	}
+}
+
+function makeSync(r, plan, client) {
+	return { what: 'sync', room: r.pick(client.rooms),
+		ignoreSelf: r.chance(0.3),
+		data: plan.app ? makeData(r, 'sbbtt') : {} };
+}
+
+function makeCall(r, plan, client) {
+	return r.chance(0.7) ? makeSync(r, plan, client)
+		: { what: 'api', data: makeData(r, 's') };
+}
+
+// what the app is to do: see there
+
+function makeData(r, kinds) {
+	const does = r.pick([ 'ok', 'ok', 'lines', 'lines', 'lines', 'no', 'page' ]);
+
+	return { does, ms: r.pick([ 0, 0, 5, 30 ]), lines: does === 'lines'
+		? Array.from({ length: r.range(1, 6) }, () => r.pick([ ...kinds ]))
+			.join('') + r.pick([ '', '', '', 'x', 'g' ]) : undefined };
 }
 
 // One sends its messages one after another.  Only the first says its own LSNs,
@@ -149,6 +194,11 @@ function makePublisher(r, plan, i, pad) {
 				r.range(1, 3));
 		}
 
+		if (plan.app && !wal && r.chance(0.15)) {
+			item.sync = makeData(r, 'sb');
+			item.id = item.except = undefined;
+		}
+
 		if (r.chance(0.04)) {
 			item.cut = { bytes: r.range(1, 250), sending: true,
 				reset: r.chance(0.5) };
@@ -158,6 +208,14 @@ function makePublisher(r, plan, i, pad) {
 	}
 
 	return { items };
+}
+
+function makeAppFaults(r, plan, only) {
+	const bag = FAULTS_OF_APP.filter((name) => !only || only.includes(name));
+
+	return Array.from({ length: bag.length && r.pick([ 0, 0, 1, 2 ]) }, () =>
+		({ at: r.range(50, Math.floor(plan.ms * 0.9)), what: r.pick(bag),
+			ms: r.range(10, 300) })).sort((a, b) => a.at - b.at);
 }
 
 function makeFaults(r, plan, bit, only) {
@@ -175,6 +233,14 @@ function makeFaults(r, plan, bit, only) {
 			ms: r.chance(0.05) ? 3500 : r.range(10, 400),
 			lag: r.range(0, 200),
 		});
+	}
+
+	for (const f of faults) {
+		if (f.what.startsWith('link')) {
+			f.kind = r.pick([ 'commands', 'subscriber', 'both' ]);
+			f.side = r.pick([ 'up', 'down' ]);
+			f.bytes = r.range(0, 400);
+		}
 	}
 
 	// a replica can be promoted once

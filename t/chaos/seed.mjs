@@ -2,22 +2,25 @@
 
 // Runs one seed and checks its history.
 //
-//     node seed.mjs N [--keep DIR] [--faults a,b] [--cluster | --alone] [--plain]
+//     node seed.mjs N [--keep DIR] [--faults a,b] [--with a,b]
+//         [--cluster | --alone] [--plain]
 //
 // Prints what was violated, and exits with 1, or prints one line.  With --keep
 // the history is left as DIR/N.ndjson.  The other options change what the seed
-// stands for: with certain faults only, with two hosts, with one, with none of
-// the faults and a history of all there is.
+// stands for: with certain faults only, with certain parts ("app"), with two
+// hosts, with one, with none of the faults and a history of all there is.
 
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { App } from './app.mjs';
 import { check, summary } from './check.mjs';
 import { Client } from './client.mjs';
 import { faults, lead } from './faults.mjs';
 import { Host, sleep, waitFor } from './host.mjs';
 import { makePlan } from './plan.mjs';
+import { Proxy } from './proxy.mjs';
 import { Redis } from './redis.mjs';
 import { request } from './wire.mjs';
 
@@ -34,6 +37,7 @@ class Run {
 		this.receivers = new Map();     // of syncs, by mid
 		this.redis = undefined;
 		this.replica = undefined;
+		this.proxies = [];              // by host
 		this.clients = plan.clients.map((spec) => new Client(this, spec));
 	}
 
@@ -56,7 +60,7 @@ class Run {
 	}
 
 	recoverable(room) {
-		return !room.startsWith('chat');
+		return /^(?:doc|wal):/.test(room);
 	}
 
 	later(what, ms) {
@@ -84,8 +88,22 @@ class Run {
 			}
 		}
 
+		if (plan.app) {
+			this.app = new App(this, `${dir}/app.sock`);
+			await this.app.start();
+		}
+
+		if (plan.proxied) {
+			this.proxies = Array.from({ length: plan.hosts }, (_, n) =>
+				new Proxy(`${dir}/proxy${n}.sock`,
+					() => `${dir}/redis.sock`, plan.piece));
+
+			await Promise.all(this.proxies.map((one) => one.start()));
+		}
+
 		this.hosts = Array.from({ length: plan.hosts }, (_, n) =>
-			new Host(dir, n, plan, plan.cluster && `${dir}/redis.sock`));
+			new Host(dir, n, plan, plan.cluster
+				&& (this.proxies[n]?.path ?? `${dir}/redis.sock`)));
 
 		for (const host of this.hosts) {
 			await host.start();
@@ -133,6 +151,13 @@ class Run {
 		}
 	}
 
+	// all that is asked is answered, where it can be
+
+	async answered() {
+		await waitFor(() => this.clients.every((c) => !c.id
+			|| !c.asked.size));
+	}
+
 	async publish(item, tries = 20) {
 		const { room, lsn, host } = item;
 		const mid = item.mid ?? this.message();
@@ -140,10 +165,13 @@ class Run {
 		const except = item.left ?? item.except?.map((name) =>
 			this.clients.find((c) => c.name === name).id)
 			.filter((one) => one);
-		const body = JSON.stringify({ room, event: 'm', id, except,
+		const body = JSON.stringify(item.sync ? { receiver: room,
+			data: { mid, ...item.sync } } : { room, event: 'm', id, except,
 			lsn: lsn === undefined ? undefined
 				: `0/${lsn.toString(16).toUpperCase()}`,
 			data: { mid, pad: 'x'.repeat(item.pad ?? 0) } });
+
+		this.receivers.set(mid, room);
 
 		item.mid = mid;
 		item.left = except;
@@ -153,10 +181,11 @@ class Run {
 			const at = (host + n) % this.plan.hosts;
 
 			this.record('publish', { k, room, mid, id, lsn, except,
-				host: at });
+				host: at, http: !!item.sync });
 
-			const answer = await request(this.address(at), 'POST',
-				'/control/publish', { body, cut: n ? undefined : item.cut,
+			const answer = await request(this.address(at), 'POST', item.sync
+				? `/sync/chaos/${mid}/v1` : '/control/publish',
+				{ body, cut: n ? undefined : item.cut,
 				headers: { 'Content-Type': 'application/json' } });
 
 			this.record('published', { k, status: answer?.status,
@@ -232,14 +261,16 @@ class Run {
 
 		const ofHost = (n) => plan.faults.filter((f) => f.host === n
 			&& FAULTS_OF_HOSTS.has(f.what));
+		const ofApp = plan.faults.filter((f) => f.what.startsWith('app'));
 		const ofRedis = plan.faults.filter((f) =>
-			!FAULTS_OF_HOSTS.has(f.what));
+			!FAULTS_OF_HOSTS.has(f.what) && !ofApp.includes(f));
 
 		await Promise.all([
 			sleep(plan.ms),
 			...plan.publishers.map((p) => this.publisher(p, began)),
 			...this.hosts.map((_, n) => this.faults(ofHost(n), began)),
 			this.faults(ofRedis, began),
+			this.faults(ofApp, began),
 		]);
 	}
 
@@ -265,6 +296,7 @@ class Run {
 
 		await this.linked();
 		await this.ready();
+		await this.answered();
 		await this.status({ well: true });
 
 		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ]) {
@@ -421,6 +453,8 @@ class Run {
 	destroy() {
 		this.over = true;
 		this.hosts?.forEach((host) => host.destroy());
+		this.proxies.forEach((proxy) => proxy.destroy());
+		this.app?.destroy();
 		this.redis?.destroy();
 		this.replica?.destroy();
 	}
@@ -439,6 +473,7 @@ const option = (name) => {
 const seed = Number(args[0]);
 const plan = makePlan(seed, {
 	faults: option('--faults')?.split(','),
+	with: option('--with')?.split(','),
 	plain: args.includes('--plain'),
 	cluster: args.includes('--cluster') ? true
 		: args.includes('--alone') ? false : undefined,
