@@ -22,6 +22,7 @@
 #include <sync_notify.h>
 #include <sync_poll_client.h>
 #include <sync_publish.h>
+#include <sync_recipient.h>
 #include <sync_recipient_share.h>
 #include <sync_redis.h>
 #include <sync_room.h>
@@ -409,6 +410,7 @@ sync_process_drain_handler(ngx_event_t *ev)
         || sync_redis_pending()
         || sync_collect_waiting()
         || sync_call_pending()
+        || sync_stage_calls()
         || w->expected)
     {
         sync_notify_flush();

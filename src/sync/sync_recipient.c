@@ -190,7 +190,7 @@ sync_stage_timed_out(ngx_event_t *ev)
     sync_zone_count(sync_client_zone(), SYNC_COUNT_STAGE_TIMEOUTS, 1);
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "client hook took longer than %M ms for a message of "
+                  "client hook came to no end within %M ms, of a message of "
                   "\"%*s\"", st->timeout, st->extra.route.len,
                   st->extra.route.data);
 
@@ -464,6 +464,12 @@ sync_stage_call_ended(sync_stage_t *st)
 {
     st->ncalls--;
     sync_ncalls--;
+
+    /* a large room may take long, as long as its calls come to an end */
+
+    if (st->timer.timer_set) {
+        ngx_add_timer(&st->timer, st->timeout);
+    }
 
     sync_stage_go_on(st);
 }

@@ -70,7 +70,7 @@ void sync_stage_detach(sync_stage_t *st);
 void sync_stage_exit(sync_client_t *c);
 ngx_uint_t sync_stage_waits(sync_client_t *c);
 
-/* Of this worker: stages; calls in flight. */
+/* Of this worker: stages; their calls, with those that others make. */
 ngx_uint_t sync_stage_count(void);
 ngx_uint_t sync_stage_calls(void);
 

@@ -93,8 +93,8 @@ typedef struct {
     ngx_flag_t              close;      /* cancel=close */
     ngx_msec_t              share;      /* ms, of "client": how long a worker
                                            waits for others; 0: not at all */
-    ngx_msec_t              timeout;    /* ms, of "client": what a message
-                                           may take */
+    ngx_msec_t              timeout;    /* ms, of "client": that may pass
+                                           with no call's end */
 } sync_hook_conf_t;
 
 
