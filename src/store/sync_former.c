@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_former.h>
+#include <sync_presence_store.h>
 
 
 /*
@@ -62,6 +63,7 @@ void
 sync_registry_remove_locked(sync_zone_t *z, sync_record_t *rec)
 {
     sync_former_add_locked(z, rec);
+    sync_presence_lose_locked(z, rec);
 
     while (rec->members) {
         sync_room_leave_locked(z, rec->members);

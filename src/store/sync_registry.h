@@ -46,7 +46,8 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
     uint8_t              transport;     /* sync_transport_e */
     uint8_t              flags;
     uint16_t             slot;          /* of the worker that holds it */
-    uint16_t             reserved;
+    uint8_t              presence;      /* see sync_presence_store.h */
+    uint8_t              away;          /* its user is afk */
 };
 
 

@@ -10,6 +10,7 @@
 #include <sync_absent.h>
 #include <sync_ack.h>
 #include <sync_former.h>
+#include <sync_presence_store.h>
 #include <sync_share.h>
 
 
@@ -139,6 +140,9 @@ sync_room_check(sync_zone_t *z, size_t *lost)
     sync_room_must(text == NULL, text);
 
     text = sync_share_check(z, &sum.used);
+    sync_room_must(text == NULL, text);
+
+    text = sync_presence_check(z, &sum.used);
     sync_room_must(text == NULL, text);
 
     *lost = (sh->heap.ngranules - sh->heap.nfree) * SYNC_HEAP_GRANULE

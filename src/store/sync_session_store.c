@@ -798,6 +798,29 @@ sync_session_is_of(sync_session_t *s, uint32_t realm, const sync_str_t *user)
 }
 
 
+sync_session_t *
+sync_session_store_next_locked(sync_zone_t *z, uint32_t realm,
+    const sync_str_t *user, sync_session_t *s)
+{
+    for (s = s ? s->user
+               : *sync_session_users(z, realm, user->data, user->len);
+         s;
+         s = s->user)
+    {
+        if (s->realm == realm
+            && s->value->user_len == user->len
+            && ngx_memcmp(sync_session_user_of(s->value), user->data,
+                          user->len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    return s;
+}
+
+
 static int ngx_libc_cdecl
 sync_session_older(const void *one, const void *two)
 {

@@ -247,6 +247,13 @@ ngx_uint_t sync_session_store_tokens(sync_zone_t *z, uint32_t realm,
     u_char *buf, size_t size, ngx_uint_t *total);
 
 /*
+ * The next session of a user after one of them, or the first if that is NULL;
+ * whether it has ended or not.  NULL if there is none.
+ */
+sync_session_t *sync_session_store_next_locked(sync_zone_t *z,
+    uint32_t realm, const sync_str_t *user, sync_session_t *s);
+
+/*
  * Sessions that have ended, and those that nobody needs, from bucket *bucket
  * on, some buckets a call.  Those that ended while clients have their token
  * are told of, up to n of them; of realm 0 they are no more, others are told

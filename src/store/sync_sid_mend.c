@@ -9,6 +9,7 @@
 #include <sync_sid.h>
 #include <sync_absent.h>
 #include <sync_former.h>
+#include <sync_presence_store.h>
 #include <sync_room.h>
 #include <sync_session_store.h>
 
@@ -159,6 +160,7 @@ sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
     }
 
     sync_absent_mend(z);
+    sync_presence_mend(z);
 
     sync_session_store_mend(z, stamp->session);
     sync_heap_order();

@@ -11,7 +11,7 @@
 
 /*
  *     slab pool | sh | workers[] | rooms[] | records[] | sids[] | sessions[]
- *               | users[] | absents[] | rates[] | heap
+ *               | users[] | absents[] | presences[] | rates[] | heap
  *
  * The tables never move and never grow: at the zone's beginning, once.  What
  * comes and goes is in the heap.
@@ -97,7 +97,8 @@ sync_zone_create(sync_zone_t *z)
                              + sizeof(sync_former_t *))
              + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
                                               + 2 * sizeof(sync_session_t *)
-                                              + sizeof(sync_absent_t *))
+                                              + sizeof(sync_absent_t *)
+                                              + sizeof(sync_presence_t *))
              + (size_t) n * sizeof(sync_rate_t);
 
     if (size < tables + SYNC_ZONE_MIN / 2) {
@@ -124,7 +125,8 @@ sync_zone_create(sync_zone_t *z)
     sh->sessions = (sync_session_t **) (sh->sids + n / SYNC_ZONE_SIDS);
     sh->users = sh->sessions + n / SYNC_ZONE_SIDS;
     sh->absents = (sync_absent_t **) (sh->users + n / SYNC_ZONE_SIDS);
-    sh->rates = (sync_rate_t *) (sh->absents + n / SYNC_ZONE_SIDS);
+    sh->presences = (sync_presence_t **) (sh->absents + n / SYNC_ZONE_SIDS);
+    sh->rates = (sync_rate_t *) (sh->presences + n / SYNC_ZONE_SIDS);
     sh->rate_mask = n / SYNC_RATE_SET - 1;
 
     for (i = 0; i < slots; i++) {

@@ -24,6 +24,8 @@
  *                                   +-- sids[]      hash, sync_sid.h
  *                                   +-- sessions[]  hash, and of their
  *                                   +-- users[]     users, sync_session_store.h
+ *                                   +-- absents[]   hash, sync_absent.h
+ *                                   +-- presences[] hash, see there
  *                                   +-- rates[]     windows, sync_rate.h
  *                                   +-- texts[]     hash, sync_text.h
  *                                   +-- receipts[]  sync_receipt.h
@@ -58,7 +60,7 @@
 #define SYNC_TEXTS_ENDED   64           /* that are remembered */
 #define SYNC_RECEIPTS_MAX  256          /* under way; a power of two */
 #define SYNC_SHARES_BUCKETS 64          /* a power of two */
-#define SYNC_ZONE_VERSION  16           /* of the layout of what is in it */
+#define SYNC_ZONE_VERSION  17           /* of the layout of what is in it */
 #define SYNC_RATE_SET      8            /* entries of a set of rates */
 #define SYNC_ID_LEN        16           /* bytes of a client's id */
 #define SYNC_HOLDERS_MAX   32           /* see sync_holder.h */
@@ -87,6 +89,9 @@ typedef struct sync_text_s       sync_text_t;
 typedef struct sync_receipt_s    sync_receipt_t;
 typedef struct sync_absent_s     sync_absent_t;
 typedef struct sync_share_s      sync_share_t;
+typedef struct sync_presence_s   sync_presence_t;
+
+typedef struct sync_presence_rule_s  sync_presence_rule_t;
 
 
 /*
@@ -175,6 +180,10 @@ typedef enum {
     SYNC_COUNT_RETURNED,            /* clients that came back as they were */
     SYNC_COUNT_RETURN_FAILED,       /* that came back, but something was lost */
     SYNC_COUNT_RETURN_DROPPED,      /* that left, and were not kept */
+    SYNC_COUNT_AFK,                 /* users who fell silent */
+    SYNC_COUNT_BACK,                /* users who came back in time */
+    SYNC_COUNT_GONE,                /* users who did not */
+    SYNC_COUNT_PRESENCE_DROPPED,    /* users away, and not kept */
     SYNC_COUNT_MAX
 } sync_counter_e;
 
@@ -306,6 +315,10 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     ngx_uint_t           nsessions;     /* tokens that are known */
     ngx_uint_t           nabsents;      /* clients that may come back */
     uint32_t             absent_bucket; /* the next one to be swept */
+    sync_presence_t    **presences;     /* as many as sessions */
+    ngx_uint_t           npresences;    /* users who are away */
+    size_t               presence_bytes;    /* that they take */
+    ngx_msec_t           presence_swept;
     ngx_uint_t           nprivate;      /* rooms of tokens */
     uint64_t             session_version;   /* the last one given */
     uint32_t             session_epoch; /* a change may not have been told */
@@ -365,6 +378,8 @@ struct sync_zone_s {                    /* one a process and zone */
     sync_zone_mend_pt    mend;          /* set before the first lock */
     uint32_t             remember;      /* s, clients that left; 0: none */
     uint32_t             generation;    /* of this process's configuration */
+    ngx_uint_t           npresences;
+    sync_presence_rule_t *presences;    /* of this configuration */
     uint64_t             unused[SYNC_COUNT_MAX];    /* counts before a slot */
 };
 

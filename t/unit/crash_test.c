@@ -11,6 +11,7 @@
 #include <sync_absent.h>
 #include <sync_ack.h>
 #include <sync_holder.h>
+#include <sync_presence_store.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -106,6 +107,15 @@ static void keep_absent(void);
 static void prepare_absent(void);
 static void take_absent(void);
 static void sweep_absent(void);
+static void prepare_present(void);
+static void present_arrive(void);
+static void prepare_afk(void);
+static void present_leave(void);
+static void present_idle(void);
+static void present_wake(void);
+static void prepare_graces(void);
+static void present_due(void);
+static void prepare_lost(void);
 static void hit(void);
 static void prepare_hits(void);
 static void prepare_over(void);
@@ -223,6 +233,13 @@ static crash_case_t  cases[] = {
     { "a client that is kept", prepare_absent, keep_absent },
     { "one that comes back", prepare_absent, take_absent },
     { "those that do not", prepare_absent, sweep_absent },
+    { "a user who leaves", prepare_present, present_leave },
+    { "one who was afk and leaves", prepare_afk, present_leave },
+    { "one who falls silent", prepare_present, present_idle },
+    { "one who speaks again", prepare_afk, present_wake },
+    { "one who comes back", prepare_graces, present_arrive },
+    { "those who do not", prepare_graces, present_due },
+    { "users of a worker that died", prepare_lost, reap },
     { "a hit", prepare_none, hit },
     { "a hit that evicts", prepare_hits, hit },
     { "a hit in a new window", prepare_over, hit },
@@ -243,6 +260,9 @@ static sync_record_t  *mine, *other;
 static sync_member_t  *member;
 static sync_ack_t     *ack;
 static uint64_t        receipt;
+static crash_op_pt     prepared;
+
+static sync_presence_rule_t  rule = { 1000, 0 };
 
 
 #include "crash.h"
@@ -250,6 +270,7 @@ static uint64_t        receipt;
 #include "crash_sid.h"
 #include "crash_mirror.h"
 #include "crash_share.h"
+#include "crash_presence.h"
 
 
 int
@@ -288,6 +309,8 @@ create(void)
 
     zone_create(&z, SYNC_ZONE_MIN);
     z.remember = 60;
+    z.presences = &rule;
+    z.npresences = 1;
 
     /* a mender walks the buckets, an instruction at a time */
 
@@ -428,6 +451,10 @@ survives(pid_t pid, pid_t mender)
     if (text == NULL) {
         (void) sync_worker_reap(&z);
         text = zone_check(&z, &lost);
+    }
+
+    if (text == NULL) {
+        text = present_kept(&z, prepared);
     }
 
     for (i = 0; i < ZONE_SLOTS && text == NULL; i++) {
@@ -643,6 +670,7 @@ test_steps(crash_case_t *c)
     menders = 0;
     good = 1;
 
+    prepared = c->prepare;
     pid = trace(c->prepare, c->op);
     memcpy(shadow, addr, SYNC_ZONE_MIN);
 
