@@ -44,16 +44,19 @@ my $kinds = '"websocket", "sse", "socketio", "control", "status", '
 my $rooms = '"volatile", "recoverable", "history=number", "ttl=time", '
 	. '"join=open", "join=public", "join=user", '
 	. '"join=hook", "join=deny", "queue=close", "queue=drop", '
-	. '"queue=conflate", or "stream=accumulate"';
+	. '"queue=conflate", "presence=on", "presence=off", or '
+	. '"stream=accumulate"';
 my $events = '"server", "api", "connect", "join", "leave", "client", "fanout", '
 	. '"delivered", '
 	. '"disconnect", "connected", "joined", "left", "location", '
-	. 'or "cancel"';
+	. '"presence", or "cancel"';
 my $origins = '"same", an origin as "https://example.com", '
 	. '"~regex", or "*"';
 my $rates = '"route=60r/m", "ip=100r/m"';
 my $sources = '"cookie:name", "header:name", "query:name", or '
 	. '"auth:name"';
+my $presence = '"off", or "on" and times up to 1d: "tab=", "transport=", '
+	. '"other=", "afk="';
 my $recovery = '"off", or a time up to 1d and "max=number" from 1 to 1000000';
 my $times = 'two times from 50ms to 1d: the interval and the '
 	. 'timeout';
@@ -201,6 +204,14 @@ my @bad = (
 	[ 'sync_recovery 2m max=0',        'max=0', $recovery ],
 	[ 'sync_recovery 2m max=1000001',  'max=1000001', $recovery ],
 
+	[ 'sync_presence yes',             'yes', $presence ],
+	[ 'sync_presence off tab=1s',      'off', $presence ],
+	[ 'sync_presence on 5s',           '5s', $presence ],
+	[ 'sync_presence on tab=soon',     'tab=soon', $presence ],
+	[ 'sync_presence on other=2d',     'other=2d', $presence ],
+	[ 'sync_presence on afk=0',        'afk=0', $presence ],
+	[ 'sync_room a presence=maybe',    'presence=maybe', $rooms ],
+
 	[ 'sync_queue 1023',               '1023', 'a size from 1k to 1024m' ],
 	[ 'sync_queue 1025m',              '1025m', 'a size from 1k to 1024m' ],
 	[ 'sync_queue none',               'none', 'a size from 1k to 1024m' ],
@@ -213,14 +224,6 @@ my @bad = (
 		'"level=number" or "min=size"' ],
 );
 
-my @later = (
-	[ 'sync_room a presence=on',       'presence=on', $rooms ],
-
-
-	map { [ "sync_hook $_ /hook", $_, $events ] }
-		qw/ presence /
-);
-
 my @twice = (
 	'sync_zone zone=other:8m', 'sync_registry off', 'sync_drain 1s', 'sync status',
 	'sync_hook join /a', 'sync_allow_origin *', 'sync_receiver any',
@@ -228,6 +231,7 @@ my @twice = (
 	'sync_queue 1m', 'sync_compression off', 'sync_session off',
 	'sync_token cookie:a', 'sync_routes off',
 	'sync_rate off', 'sync_csrf off', 'sync_recovery off',
+	'sync_presence off',
 );
 
 my @wrong = (
@@ -236,7 +240,7 @@ my @wrong = (
 	[ SERVER => 'sync_drain 1s' ], [ SERVER => 'sync_compression on' ],
 );
 
-my $t = Test::Sync->new->plan(2 * @bad + 2 * @later + 2 * @twice + @wrong
+my $t = Test::Sync->new->plan(2 * @bad + 2 * @twice + @wrong
 	+ 1 + 8);
 
 ###############################################################################
@@ -248,8 +252,8 @@ my ($rc, $out) = test(HTTP => <<'EOC', SERVER => <<'EOC', LOCATION => <<'EOC');
     sync_room b history=0 join=open queue=close;
     sync_room c join=public queue=drop;
     sync_room d join=hook stream=off;
-    sync_room e stream=accumulate;
-    sync_room f stream=accumulate:1k;
+    sync_room e stream=accumulate presence=off;
+    sync_room f stream=accumulate:1k presence=on;
     sync_room u:* join=user;
     sync_room * join=deny;
     sync_registry ttl=1s;
@@ -262,6 +266,7 @@ EOC
     sync_hook server /hook cancel=close;
     sync_hook api /hook on_error=deny cancel=notify;
     sync_hook cancel /hook;
+    sync_hook presence /hook;
     sync_hook connect /hook on_error=allow;
     sync_hook leave /hook on_error=allow;
     sync_hook disconnect /hook on_error=deny;
@@ -275,6 +280,7 @@ EOC
     sync_max_message 1;
     sync_max_rooms 65535;
     sync_recovery 1ms max=1000000;
+    sync_presence on tab=0 transport=1d other=5ms afk=off;
 EOC
     sync websocket;
     sync_allow_origin same https://Example.COM:443/ http://[::1]:3000 null
@@ -283,6 +289,7 @@ EOC
     sync_compression on level=9 min=0;
     sync_queue 1024m;
     sync_recovery off;
+    sync_presence on afk=1ms;
     limit_except GET { deny all; }
     if ($arg_a) { set $a $sync_client$sync_user$sync_rooms; }
 EOC
@@ -297,16 +304,6 @@ for my $case (@bad) {
 	isnt($rc, 0, "$name \"$value\"");
 	like($out, qr/\Qinvalid value "$value" in "$name" directive, it must be \E
 		.*\Q$allowed\E/x, 'says what is allowed');
-}
-
-for my $case (@later) {
-	my ($text, $value, $allowed) = @$case;
-	my ($name) = $text =~ /^(\w+)/;
-
-	($rc, $out) = refuse($text);
-	isnt($rc, 0, "$name \"$value\"");
-	like($out, qr/\Qvalue "$value" in "$name" directive is not supported by \E
-		\Qthis version, it must be $allowed\E/x, 'says that it is not supported');
 }
 
 for my $text (@twice) {

@@ -30,7 +30,7 @@ use Test::Sync;
 my $top = "$FindBin::Bin/..";
 my $id = 'AACerChXAdw2WWGXu2kHgw';
 
-my $t = Test::Sync->new->plan(22);
+my $t = Test::Sync->new->plan(23);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -84,7 +84,19 @@ http {
                 sync_hook location /_hook/location;
                 sync_hook fanout   /_hook/fanout;
                 sync_hook delivered /_hook/delivered;
+                sync_hook presence /_hook/presence;
+                sync_presence on transport=0;
             }
+        }
+
+        location /present/ {
+            sync control;
+            sync_session memory;
+            sync_token query:t;
+            sync_presence on transport=1s;
+
+            location /present/ws     { sync websocket; }
+            location /present/events { sync sse; }
         }
 
         location /_hook/ {
@@ -200,7 +212,7 @@ is_deeply({ map { $_ => [ fields(decode_json($told{$_})) ] } keys %told },
 	{ map { $_ => [ fields($hooks{$_}) ] } keys %told }, 'fields of hooks');
 is(join(' ', sort keys %told),
 	'cancel client connect delivered disconnect fanout join joined location '
-	. 'server',
+	. 'presence server',
 	'hooks that are told');
 
 # dialogues
@@ -208,6 +220,14 @@ is(join(' ', sort keys %told),
 my $ws = $t->ws('/ws');
 is_deeply([ map { frames($ws, $_->{text}) }
 	blocks('docs/websocket.md', 'frames') ], [], 'frames');
+$ws->shut;
+
+$t->http('POST', '/present/session/save', json => { token => "t$_",
+	session => { id => "u$_" } }) for 1, 2;
+$ws = $t->ws('/present/ws?t=t2');
+$ws->recv_event('connected');
+is_deeply([ map { frames($ws, $_->{text}) }
+	blocks('docs/presence.md', 'frames') ], [], 'frames: presence');
 $ws->shut;
 
 my $es = $t->sse('/api/events?channels=timer:u1,notification:*');
@@ -364,10 +384,12 @@ sub asked {
 	$hook->wait_requests(1, qr/cancel/);
 	$hook->wait_requests(1, qr/location/);
 	$hook->wait_requests(1, qr/delivered/);
+	$in->shut;
+	$hook->wait_requests(1, qr/presence/);
 	$ws->shut;
 
 	return map { $_->{json}{event} => $_->{json} }
-		reverse grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(12)};
+		reverse grep { $_->{uri} !~ /hang/ } @{$hook->wait_requests(13)};
 }
 
 # These return what was not as the text says.

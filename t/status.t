@@ -66,7 +66,7 @@ is($r->header('vary'), 'Accept', 'vary');
 
 my $s = $r->json;
 is_deeply([ sort keys %$s ], [ sort qw/ version timestamp clients sessions
-	absent rooms patterns members left leftBytes zone worker redis workers
+	absent away rooms patterns members left leftBytes zone worker redis workers
 	counters / ], 'fields');
 like($s->{version}, qr/^\d+\.\d+\.\d+$/, 'version');
 cmp_ok(abs($s->{timestamp} / 1000 - time()), '<', 60, 'timestamp');

@@ -678,7 +678,42 @@ void
 sync_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
 {
     if (!c->closing) {
+        sync_client_leaves(c, code);
         sync_client_ops(c)->close(c, code, reason);
+    }
+}
+
+
+void
+sync_client_leaves(sync_client_t *c, ngx_uint_t code)
+{
+    if (c->left != SYNC_LEFT_UNKNOWN) {
+        return;
+    }
+
+    switch (code) {
+
+    case SYNC_WS_CODE_NONE:
+    case SYNC_WS_CODE_PROTOCOL:
+    case SYNC_WS_CODE_UNSUPPORTED:
+    case SYNC_WS_CODE_INVALID:
+        c->left = SYNC_LEFT_FORCED;
+        return;
+
+    case SYNC_WS_CODE_AWAY:
+    case SYNC_WS_CODE_RESTART:
+        c->left = SYNC_LEFT_STOPPING;
+        return;
+
+    case SYNC_WS_CODE_ABNORMAL:
+    case SYNC_WS_CODE_TOO_BIG:
+    case SYNC_WS_CODE_INTERNAL:
+    case SYNC_WS_CODE_TRY_LATER:
+        c->left = SYNC_LEFT_ERROR;
+        return;
+
+    default:
+        c->left = c->expelled ? SYNC_LEFT_SERVER : SYNC_LEFT_ERROR;
     }
 }
 

@@ -15,6 +15,7 @@
 #include <sync_base.h>
 #include <sync_zone.h>
 #include <sync_registry.h>
+#include <sync_presence_store.h>
 #include <sync_frame.h>
 
 
@@ -161,6 +162,8 @@ struct sync_client_s {
     unsigned                      asked:1;      /* a token may come first */
     unsigned                      ordered:1;    /* sync_order.h */
     unsigned                      expelled:1;   /* told to go, for good */
+    unsigned                      hidden:1;     /* is told to come back later */
+    unsigned                      left:4;       /* sync_left_e, why it goes */
 
     u_char                        sockaddr[1];  /* sync_client_sockaddr() */
 };
@@ -233,6 +236,9 @@ ngx_int_t sync_client_send(sync_client_t *c, sync_str_t *json);
  */
 void sync_client_close(sync_client_t *c, ngx_uint_t code,
     const char *reason);
+
+/* Why it goes, if that is not known yet: because of a close code. */
+void sync_client_leaves(sync_client_t *c, ngx_uint_t code);
 
 /*
  * An ops->write for clients that own their socket: writes as much as the

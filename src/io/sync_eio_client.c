@@ -456,6 +456,7 @@ sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt)
             sync_eio_client(c)->left = 1;
         }
 
+        c->left = SYNC_LEFT_CLOSED;
         sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
         return;
 
@@ -604,6 +605,7 @@ sync_eio_client_timeout(sync_client_t *c)
 
     if (eio && eio->deadline && (ngx_msec_int_t) (now - eio->deadline) >= 0) {
         sync_zone_count(sync_client_zone(), SYNC_COUNT_TIMEOUTS, 1);
+        c->left = SYNC_LEFT_TIMEOUT;
         sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
         return;
     }
@@ -618,6 +620,7 @@ sync_eio_client_timeout(sync_client_t *c)
 
     if (c->pinged) {
         sync_zone_count(sync_client_zone(), SYNC_COUNT_TIMEOUTS, 1);
+        c->left = SYNC_LEFT_TIMEOUT;
         sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
         return;
     }

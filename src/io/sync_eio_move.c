@@ -59,6 +59,7 @@ sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news)
     }
 
     if (news->ended) {
+        c->left = SYNC_LEFT_ERROR;
         sync_client_close(c, SYNC_WS_CODE_NONE, NULL);
         return;
     }

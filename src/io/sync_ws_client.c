@@ -746,6 +746,7 @@ sync_ws_client_timeout(sync_client_t *c)
 
     if (c->pinged) {
         sync_zone_count(sync_client_zone(), SYNC_COUNT_TIMEOUTS, 1);
+        c->left = SYNC_LEFT_TIMEOUT;
         sync_ws_client_close(c, SYNC_WS_CODE_INTERNAL, "ping timeout");
         return;
     }
@@ -860,6 +861,7 @@ sync_ws_client_fail(sync_client_t *c, ngx_uint_t code, const char *reason)
 
     sync_zone_count(sync_client_zone(), SYNC_COUNT_INVALID, 1);
 
+    sync_client_leaves(c, code);
     sync_ws_client_goodbye(c, code, reason);
 }
 

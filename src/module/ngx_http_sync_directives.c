@@ -21,13 +21,13 @@ typedef struct {
 
 typedef struct {
     const char             *name;
-    ngx_http_handler_pt     handler;    /* NULL: of a later version */
+    ngx_http_handler_pt     handler;
 } ngx_http_sync_kind_t;
 
 
 typedef struct {
     const char             *name;
-    ngx_int_t               event;      /* -1: of a later version */
+    sync_hook_event_e       event;
     unsigned                decides:1;  /* an answer may stop it */
 } ngx_http_sync_event_t;
 
@@ -48,7 +48,7 @@ typedef enum {
     NGX_HTTP_SYNC_ROOM_RECOVERABLE,
     NGX_HTTP_SYNC_ROOM_JOIN,
     NGX_HTTP_SYNC_ROOM_QUEUE,
-    NGX_HTTP_SYNC_ROOM_LATER        /* of a later version */
+    NGX_HTTP_SYNC_ROOM_PRESENCE
 } ngx_http_sync_room_parameter_e;
 
 
@@ -162,9 +162,9 @@ static ngx_http_sync_event_t  ngx_http_sync_events[] = {
     { "fanout", SYNC_HOOK_FANOUT, 1 },
     { "delivered", SYNC_HOOK_DELIVERED, 0 },
     { "location", SYNC_HOOK_LOCATION, 0 },
-    { "presence", -1, 0 },
+    { "presence", SYNC_HOOK_PRESENCE, 0 },
     { "cancel", SYNC_HOOK_CANCEL, 0 },
-    { NULL, -1, 0 }
+    { NULL, SYNC_HOOK_MAX, 0 }
 };
 
 
@@ -180,8 +180,8 @@ static ngx_http_sync_room_parameter_t  ngx_http_sync_room_parameters[] = {
     { "queue=drop", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_DROP },
     { "queue=conflate", NGX_HTTP_SYNC_ROOM_QUEUE, SYNC_SLOW_CONFLATE },
     { "recoverable", NGX_HTTP_SYNC_ROOM_RECOVERABLE, 0 },
-    { "presence=on", NGX_HTTP_SYNC_ROOM_LATER, 0 },
-    { "presence=off", NGX_HTTP_SYNC_ROOM_LATER, 0 },
+    { "presence=on", NGX_HTTP_SYNC_ROOM_PRESENCE, 1 },
+    { "presence=off", NGX_HTTP_SYNC_ROOM_PRESENCE, 0 },
     { NULL, NGX_HTTP_SYNC_ROOM_VOLATILE, 0 }
 };
 
@@ -306,6 +306,14 @@ ngx_command_t  ngx_http_sync_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("sync_presence"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_sync_presence,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("sync_max_rooms"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_sync_bounded,
@@ -473,6 +481,7 @@ ngx_http_sync_room(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->join = SYNC_JOIN_OPEN;
     rule->slow = SYNC_SLOW_CLOSE;
     rule->recoverable = NGX_CONF_UNSET;
+    rule->presence = 1;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -542,7 +551,8 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
                                   "\"join=hook\", "
                                   "\"join=deny\", \"queue=close\", "
                                   "\"queue=drop\", "
-                                  "\"queue=conflate\", or "
+                                  "\"queue=conflate\", \"presence=on\", "
+                                  "\"presence=off\", or "
                                   "\"stream=accumulate\"";
 
     for (p = ngx_http_sync_room_parameters; p->name; p++) {
@@ -561,8 +571,9 @@ ngx_http_sync_room_parameter(ngx_conf_t *cf, ngx_command_t *cmd,
             rule->slow = p->value;
             break;
 
-        case NGX_HTTP_SYNC_ROOM_LATER:
-            return ngx_http_sync_unsupported(cf, cmd, value, allowed);
+        case NGX_HTTP_SYNC_ROOM_PRESENCE:
+            rule->presence = p->value;
+            break;
 
         default: /* NGX_HTTP_SYNC_ROOM_VOLATILE, _RECOVERABLE */
 
@@ -685,10 +696,6 @@ ngx_http_sync_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_sync_invalid(cf, cmd, &value[1], allowed);
     }
 
-    if (kind->handler == NULL) {
-        return ngx_http_sync_unsupported(cf, cmd, &value[1], allowed);
-    }
-
     if (cf->args->nelts == 3) {
 
         if (kind->handler != ngx_http_sync_websocket_handler
@@ -738,7 +745,8 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                   "\"delivered\", "
                                   "\"disconnect\", \"connected\", "
                                   "\"joined\", \"left\", "
-                                  "\"location\", or \"cancel\"";
+                                  "\"location\", \"presence\", or "
+                                  "\"cancel\"";
 
     value = cf->args->elts;
 
@@ -751,10 +759,6 @@ ngx_http_sync_hook(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (event->name == NULL) {
         return ngx_http_sync_invalid(cf, cmd, &value[1], allowed);
-    }
-
-    if (event->event == -1) {
-        return ngx_http_sync_unsupported(cf, cmd, &value[1], allowed);
     }
 
     hook = &slcf->settings.hooks[event->event];
@@ -1118,19 +1122,6 @@ ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd, ngx_str_t *value,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"%V\" directive, "
                        "it must be %s", value, &cmd->name, allowed);
-
-    return NGX_CONF_ERROR;
-}
-
-
-char *
-ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const char *allowed)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "value \"%V\" in \"%V\" directive is not supported "
-                       "by this version, it must be %s",
-                       value, &cmd->name, allowed);
 
     return NGX_CONF_ERROR;
 }

@@ -228,6 +228,7 @@ ngx_http_sync_create_main_conf(ngx_conf_t *cf)
 
     smcf->settings.drain = NGX_CONF_UNSET_MSEC;
     smcf->settings.remember = NGX_CONF_UNSET;
+    smcf->settings.rule.presence = 1;
 
     return smcf;
 }
@@ -304,6 +305,7 @@ ngx_http_sync_create_loc_conf(ngx_conf_t *cf)
     slcf->settings.receiver_all = NGX_CONF_UNSET;
     slcf->settings.max_rooms = NGX_CONF_UNSET_UINT;
     slcf->settings.recovery.time = NGX_CONF_UNSET_MSEC;
+    slcf->settings.presence.on = NGX_CONF_UNSET;
 
     return slcf;
 }
@@ -400,7 +402,11 @@ ngx_http_sync_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = conf->handler;
     }
 
-    return ngx_http_sync_merge_session(cf, prev, conf);
+    if (ngx_http_sync_merge_session(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_sync_merge_presence(cf, prev, conf);
 }
 
 
@@ -426,6 +432,10 @@ ngx_http_sync_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_sync_redis_init(cf, smcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_sync_presence_init(cf, smcf) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -124,10 +124,8 @@ ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
 void ngx_http_sync_hook_times(sync_hook_conf_t *hook);
 ngx_int_t ngx_http_sync_hook_time(sync_hook_conf_t *hook, ngx_str_t *value);
 
-/* They say what is allowed, and return NGX_CONF_ERROR. */
+/* Says what is allowed, and returns NGX_CONF_ERROR. */
 char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const char *allowed);
-char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *allowed);
 
 ngx_http_sync_origins_t *ngx_http_sync_origins_create(ngx_conf_t *cf);
@@ -169,8 +167,6 @@ ngx_uint_t ngx_http_sync_starts(ngx_str_t *value, const char *prefix,
 /* Log what is wrong with a value and return NGX_CONF_ERROR. */
 char *ngx_http_sync_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *allowed);
-char *ngx_http_sync_unsupported(ngx_conf_t *cf, ngx_command_t *cmd,
-    ngx_str_t *value, const char *allowed);
 
 char *ngx_http_sync_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_sync_registry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -182,6 +178,16 @@ ngx_int_t ngx_http_sync_redis_init(ngx_conf_t *cf,
 ngx_int_t ngx_http_sync_add_variables(ngx_conf_t *cf);
 
 char *ngx_http_sync_recovery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+char *ngx_http_sync_presence(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* Inherits it, and gives a location its place; as the above. */
+char *ngx_http_sync_merge_presence(ngx_conf_t *cf,
+    ngx_http_sync_loc_conf_t *prev, ngx_http_sync_loc_conf_t *conf);
+
+/* When all is read: what the zone needs of it.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_sync_presence_init(ngx_conf_t *cf,
+    ngx_http_sync_main_conf_t *smcf);
 
 /* Setters of what stands before the app. */
 char *ngx_http_sync_routes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -54,6 +54,7 @@ typedef struct {
     ngx_uint_t                clients;
     ngx_uint_t                sessions;
     ngx_uint_t                absent;
+    ngx_uint_t                away;
     ngx_uint_t                rooms;
     ngx_uint_t                patterns;
     ngx_uint_t                members;
@@ -335,7 +336,20 @@ static const ngx_http_sync_counter_t  ngx_http_sync_counters[] = {
 
     { SYNC_COUNT_RETURN_DROPPED, "returnDropped",
       "sync_return_dropped_total",
-      "Clients of Socket.IO that left, and could not be kept." }
+      "Clients of Socket.IO that left, and could not be kept." },
+
+    { SYNC_COUNT_AFK, "afk", "sync_afk_total",
+      "Users who hid their page, or said nothing." },
+
+    { SYNC_COUNT_BACK, "back", "sync_back_total",
+      "Users who came back in time." },
+
+    { SYNC_COUNT_GONE, "gone", "sync_gone_total",
+      "Users who did not come back in time." },
+
+    { SYNC_COUNT_PRESENCE_DROPPED, "presenceDropped",
+      "sync_presence_dropped_total",
+      "Users whose absence could not be kept, or told." }
 };
 
 
@@ -356,6 +370,9 @@ static const ngx_http_sync_gauge_t  ngx_http_sync_gauges[] = {
 
     { "sync_absent", "Clients of Socket.IO that may come back.",
       offsetof(ngx_http_sync_status_t, absent) },
+
+    { "sync_away", "Users who are afk, or are waited for.",
+      offsetof(ngx_http_sync_status_t, away) },
 
     { "sync_rooms", "Rooms in the zone.",
       offsetof(ngx_http_sync_status_t, rooms) },
@@ -547,6 +564,7 @@ ngx_http_sync_status_read(ngx_http_request_t *r, sync_zone_t *z,
     st->clients = z->sh->nclients;
     st->sessions = z->sh->nsids;
     st->absent = z->sh->nabsents;
+    st->away = z->sh->npresences;
     st->rooms = z->sh->nrooms - z->sh->nprivate;
     st->patterns = z->sh->npatterns;
     st->members = z->sh->nmembers;
@@ -612,7 +630,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
     tp = ngx_timeofday();
 
     json = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-                     " s:I, s:I, s:{s:s%, s:I, s:I},"
+                     " s:I, s:I, s:I, s:{s:s%, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:I},"
                      " s:{s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:o},"
                      " s:o, s:o}",
@@ -621,6 +639,7 @@ ngx_http_sync_status_json(ngx_http_request_t *r, sync_zone_t *z,
                      "clients", (json_int_t) st->clients,
                      "sessions", (json_int_t) st->sessions,
                      "absent", (json_int_t) st->absent,
+                     "away", (json_int_t) st->away,
                      "rooms", (json_int_t) st->rooms,
                      "patterns", (json_int_t) st->patterns,
                      "members", (json_int_t) st->members,

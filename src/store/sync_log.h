@@ -55,6 +55,8 @@ typedef enum {
     SYNC_ENTRY_CLIENT,          /* host room: to a client, whose id is the
                                    subject */
     SYNC_ENTRY_REPLY,           /* the same, an answer: it may overtake */
+    SYNC_ENTRY_ROOMS,           /* host room: to members of several rooms, see
+                                   sync_peers.h */
     SYNC_ENTRY_GAP,             /* in no log: what a member is told it missed */
     SYNC_ENTRY_POSITION         /* in no log: its position moved silently */
 } sync_entry_kind_e;

@@ -87,6 +87,7 @@ static u_char  sync_presence_rooms[SYNC_PRESENCE_ROOMS];
 
 sync_str_t  sync_presence_reasons[] = {
     sync_string("transport close"),
+    sync_string("transport close"),
     sync_string("transport error"),
     sync_string("ping timeout"),
     sync_string("client namespace disconnect"),

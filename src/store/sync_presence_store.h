@@ -56,7 +56,8 @@ typedef enum {
 /* Why a client left; see sync_presence_reasons[]. */
 
 typedef enum {
-    SYNC_LEFT_CLOSED = 0,       /* transport close */
+    SYNC_LEFT_UNKNOWN = 0,      /* transport close */
+    SYNC_LEFT_CLOSED,           /* the same */
     SYNC_LEFT_ERROR,            /* transport error */
     SYNC_LEFT_TIMEOUT,          /* ping timeout */
     SYNC_LEFT_CLIENT,           /* client namespace disconnect */

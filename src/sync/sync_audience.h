@@ -169,6 +169,9 @@ typedef struct {
     ((sync_audience_t *) (uintptr_t) (m)->interest->cookie)
 
 
+/* The one with this name, or NULL. */
+sync_audience_t *sync_fanout_lookup(sync_str_t *name);
+
 /* A new one without seats, in the tree; or NULL. */
 sync_audience_t *sync_fanout_create(sync_str_t *name);
 

@@ -916,6 +916,7 @@ sync_cluster_host(ngx_uint_t shard, sync_str_t *payload)
     case SYNC_ENTRY_PATTERN:
     case SYNC_ENTRY_ALL:
     case SYNC_ENTRY_COMMAND:
+    case SYNC_ENTRY_ROOMS:
         break;
 
     case SYNC_ENTRY_CLIENT:

@@ -14,6 +14,7 @@
 #include <sync_delivery.h>
 #include <sync_fanout.h>
 #include <sync_fanout_stage.h>
+#include <sync_peers.h>
 #include <sync_publish.h>
 #include <sync_relay.h>
 #include <sync_json.h>
@@ -217,6 +218,11 @@ sync_command_obey(sync_entry_t *e)
 
     if (e->kind == SYNC_ENTRY_CLIENT || e->kind == SYNC_ENTRY_REPLY) {
         sync_command_say(e);
+        return;
+    }
+
+    if (e->kind == SYNC_ENTRY_ROOMS) {
+        sync_peers_hear(e);
         return;
     }
 

@@ -22,6 +22,7 @@
 #include <sync_join.h>
 #include <sync_name.h>
 #include <sync_notify.h>
+#include <sync_presence.h>
 #include <sync_process.h>
 #include <sync_random.h>
 #include <sync_refusal.h>
@@ -968,6 +969,7 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
         sync_session_rejoin(c);
         sync_grant_join(c, &cn->rooms);
         sync_connect_greet(c, NULL);
+        sync_presence_enter(c);
 
         return SYNC_OK;
     }
@@ -979,6 +981,7 @@ sync_connect_opened(sync_client_t *c, ngx_http_request_t *r)
 
     sync_grant_join(c, &cn->rooms);
     sync_connect_greet(c, cn);
+    sync_presence_enter(c);
 
     return SYNC_OK;
 }
@@ -1035,6 +1038,7 @@ sync_connect_greeted(sync_client_t *c, sync_str_t *token, sync_str_t *rooms)
     sync_session_rejoin(c);
     sync_grant_join(c, rooms);
     sync_connect_greet(c, NULL);
+    sync_presence_enter(c);
 }
 
 
@@ -1171,6 +1175,7 @@ sync_connect_closed(sync_client_t *c)
     }
 
     sync_disconnect_tell(c);
+    sync_presence_exit(c);
     sync_cancel_leave(c);
 
     sync_join_client_closed(c);

@@ -30,7 +30,6 @@
 
 static void sync_fanout_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static sync_audience_t *sync_fanout_lookup(sync_str_t *name);
 static void sync_fanout_leave_member(sync_client_t *c, sync_member_t *m);
 static void sync_fanout_move(sync_audience_t *a, uint32_t to, uint32_t from);
 static void sync_fanout_go_on(void);
@@ -360,7 +359,7 @@ sync_fanout_compare(sync_str_t *s1, sync_str_t *s2)
 }
 
 
-static sync_audience_t *
+sync_audience_t *
 sync_fanout_lookup(sync_str_t *name)
 {
     ngx_int_t           rc;

@@ -38,7 +38,8 @@ sync_fanout_obey(sync_audience_t *a)
 
         if (e->kind != SYNC_ENTRY_COMMAND
             && e->kind != SYNC_ENTRY_CLIENT
-            && e->kind != SYNC_ENTRY_REPLY)
+            && e->kind != SYNC_ENTRY_REPLY
+            && e->kind != SYNC_ENTRY_ROOMS)
         {
             return;
         }

@@ -21,6 +21,7 @@
 #include <sync_hook.h>
 #include <sync_notify.h>
 #include <sync_poll_client.h>
+#include <sync_presence.h>
 #include <sync_publish.h>
 #include <sync_recipient.h>
 #include <sync_recipient_share.h>
@@ -133,6 +134,7 @@ sync_process_init(ngx_cycle_t *cycle, sync_main_settings_t *main)
     sync_control_asked_init_worker(main);
     sync_tally_init_worker(main);
     sync_roster_init_worker(main);
+    sync_presence_init_worker(main);
 
     sync_process_claim();
 
@@ -273,6 +275,7 @@ sync_process_tick(void)
     sync_room_expire(z);
     sync_roster_tick();
     sync_absent_expire(z);
+    sync_presence_tick();
 
     sync_bridge_tick();
     sync_redis_tick();

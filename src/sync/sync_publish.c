@@ -354,6 +354,22 @@ sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
 
 
 ngx_int_t
+sync_publish_rooms(sync_main_settings_t *main, sync_str_t *rooms,
+    sync_saying_t *s)
+{
+    sync_said_t     said;
+    sync_message_t  m;
+
+    sync_publish_message(&m, s);
+
+    m.kind = SYNC_ENTRY_ROOMS;
+    m.subject = *rooms;
+
+    return sync_publish_everywhere(main, &m, &said);
+}
+
+
+ngx_int_t
 sync_publish_client(sync_main_settings_t *main, const u_char *id,
     sync_saying_t *s)
 {

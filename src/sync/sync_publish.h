@@ -114,6 +114,14 @@ ngx_int_t sync_publish_all(sync_main_settings_t *main, sync_saying_t *s,
     sync_said_t *said);
 
 /*
+ * To the members of several rooms of the cluster, each client once; the rooms
+ * are packed as in sync_presence_store.h.  It stands in no log: who is not
+ * there does not hear it.  Returns SYNC_OK or SYNC_BUSY.
+ */
+ngx_int_t sync_publish_rooms(sync_main_settings_t *main, sync_str_t *rooms,
+    sync_saying_t *s);
+
+/*
  * To one client, whatever worker holds it.  Returns SYNC_OK, SYNC_DECLINED
  * if there is no such client, or SYNC_BUSY.
  */

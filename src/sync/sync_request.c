@@ -15,6 +15,7 @@
 #include <sync_join.h>
 #include <sync_location.h>
 #include <sync_logout.h>
+#include <sync_presence.h>
 #include <sync_session.h>
 #include <sync_subscribe.h>
 
@@ -71,6 +72,7 @@ static sync_request_event_t  sync_request_events[] = {
     { sync_string("apiCancel"), sync_cancel_api },
     { sync_string("ack"), sync_collect_event },
     { sync_string("updateLocation"), sync_location_update },
+    { sync_string("intentionalDisconnect"), sync_presence_hide },
     { { 0, NULL }, NULL }
 };
 
@@ -88,6 +90,10 @@ sync_request_message(sync_client_t *c, u_char *p, size_t len)
     sync_zone_count(sync_client_zone(), SYNC_COUNT_RECEIVED_BYTES, len);
 
     c->record->active = (uint32_t) ngx_time();
+
+    if (c->record->away) {
+        sync_presence_heard(c);
+    }
 
     text.data = p;
     text.len = len;

@@ -189,8 +189,13 @@ sync_session_logout(sync_client_t *c)
         return;
     }
 
-    user.len = 0;
     s = sync_settings(c);
+
+    if (c->record->presence) {
+        sync_presence_forget(sync_client_zone(), c->token->realm, &user);
+    }
+
+    user.len = 0;
 
     (void) sync_registry_set_user(sync_client_zone(), c->record, &user);
 

@@ -39,7 +39,8 @@ sync_str_t  sync_hook_events[SYNC_HOOK_MAX] = {
     sync_string("joined"),
     sync_string("left"),
     sync_string("location"),
-    sync_string("cancel")
+    sync_string("cancel"),
+    sync_string("presence")
 };
 
 

@@ -48,6 +48,7 @@ typedef struct {
     sync_join_policy_e      join;
     sync_slow_policy_e      slow;
     ngx_flag_t              recoverable;
+    ngx_flag_t              presence;   /* members hear who is away */
     size_t                  accumulate; /* bytes of a text that is streamed,
                                            kept for who joins; 0: off */
     sync_room_rule_t        room;
@@ -69,6 +70,7 @@ typedef enum {
     SYNC_HOOK_LEFT,
     SYNC_HOOK_LOCATION,
     SYNC_HOOK_CANCEL,
+    SYNC_HOOK_PRESENCE,
     SYNC_HOOK_MAX
 } sync_hook_event_e;
 
@@ -83,6 +85,18 @@ typedef struct {
     ngx_msec_t              time;       /* ms; 0: off */
     ngx_uint_t              max;        /* clients that are kept */
 } sync_recovery_conf_t;
+
+
+/* sync_presence */
+
+typedef struct {
+    ngx_flag_t              on;
+    ngx_msec_t              tab;        /* ms: its page was hidden */
+    ngx_msec_t              transport;  /* it was lost */
+    ngx_msec_t              other;      /* it, or the server, wanted it so */
+    ngx_uint_t              afk;        /* s of silence; 0: never */
+    ngx_uint_t              place;      /* among the locations, from 1 */
+} sync_presence_conf_t;
 
 
 /* sync_hook; no hook if uri.len is 0 */
@@ -152,6 +166,8 @@ typedef struct {
     sync_redis_conf_t      *redis;      /* NULL: none */
     ngx_array_t            *sessions;   /* sync_session_conf_t *, of Redis */
     ngx_array_t            *asked;      /* the same, of hooks */
+    ngx_array_t            *presences;  /* sync_settings_t *, of locations with
+                                           presence; NULL: none */
 } sync_main_settings_t;
 
 
@@ -171,6 +187,7 @@ struct sync_settings_s {
     ngx_flag_t              receiver_all;
     ngx_uint_t              max_rooms;  /* a client */
     sync_recovery_conf_t    recovery;
+    sync_presence_conf_t    presence;
 };
 
 

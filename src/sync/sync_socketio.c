@@ -25,6 +25,8 @@
 
 /* of acknowledgements: clients count theirs, and an entry has 48 bits */
 
+#define SYNC_SOCKETIO_NSP     160       /* bytes, of a packet's header */
+
 #define SYNC_SOCKETIO_ID_MAX  (((uint64_t) 1 << 48) - 1)
 
 
@@ -36,6 +38,7 @@ static void sync_socketio_message(sync_client_t *c, u_char *p, size_t len);
 static void sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     sync_str_t *text);
 static void sync_socketio_disconnect(sync_client_t *c);
+static void sync_socketio_hide(sync_client_t *c);
 static void sync_socketio_closed(sync_client_t *c);
 
 
@@ -162,6 +165,7 @@ sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     switch (pkt->type) {
 
     case SYNC_SIO_DISCONNECT:
+        c->left = SYNC_LEFT_CLIENT;
         sync_socketio_disconnect(c);
         return;
 
@@ -201,6 +205,9 @@ sync_socketio_disconnect(sync_client_t *c)
 
     sync_connect_closed(c);
 
+    c->left = SYNC_LEFT_UNKNOWN;
+    c->hidden = 0;
+
     if (eio && eio->nsp.len) {
         sync_str_set(&nsp, "");
 
@@ -233,6 +240,48 @@ sync_socketio_event(sync_client_t *c, sync_sio_packet_t *pkt)
     sync_request_message(c, pkt->data.raw.data, pkt->data.raw.len);
 
     sync_reply_want(NULL);
+
+    if (c->hidden) {
+        sync_socketio_hide(c);
+    }
+}
+
+
+/* The namespace is closed to it, and it closes the session. */
+
+static void
+sync_socketio_hide(sync_client_t *c)
+{
+    u_char              buf[SYNC_SOCKETIO_NSP];
+    sync_str_t          head, data;
+    sync_writer_t       w;
+    sync_sio_packet_t   pkt;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+
+    ngx_memzero(&pkt, sizeof(sync_sio_packet_t));
+
+    pkt.type = SYNC_SIO_DISCONNECT;
+    sync_str_set(&pkt.nsp, "/");
+
+    if (eio && eio->nsp.len) {
+        pkt.nsp = eio->nsp;
+    }
+
+    sync_writer_init(&w, buf, SYNC_SOCKETIO_NSP);
+    sync_write_byte(&w, '4');
+    sync_sio_write_header(&w, &pkt);
+
+    head.data = buf;
+    head.len = w.len;
+    sync_str_set(&data, "");
+
+    sync_eio_client_tell(c, &head, &data);
+
+    if (!c->closing) {
+        sync_socketio_disconnect(c);
+    }
 }
 
 

@@ -13,6 +13,7 @@
 #include <sync_former.h>
 #include <sync_grant.h>
 #include <sync_notify.h>
+#include <sync_presence.h>
 #include <sync_random.h>
 #include <sync_recovery.h>
 #include <sync_reply.h>
@@ -655,6 +656,7 @@ sync_socketio_admit(sync_entrance_t *en)
 
     if (!c->closing) {
         sync_notify_client(c, SYNC_HOOK_CONNECTED, NULL);
+        sync_presence_enter(c);
         sync_eio_client_connected(c);
     }
 }
