@@ -265,12 +265,12 @@ sync_json_scan_string(const u_char **pp, const u_char *last)
 const u_char *
 sync_json_skip_plain(const u_char *p, const u_char *last)
 {
-    uint64_t  word, quote, escape;
+    uint64_t  word, quote, escape, found;
 
     /*
      * Eight bytes at a time: a subtraction sets the highest bit of a byte
-     * that is below what is taken off.  Where none is set, none was set by
-     * a borrow either.
+     * that is below what is taken off.  A borrow may set those of bytes that
+     * are above it, and so never the lowest one that is set.
      */
 
     while (last - p >= (ssize_t) sizeof(uint64_t)) {
@@ -279,12 +279,17 @@ sync_json_skip_plain(const u_char *p, const u_char *last)
         quote = word ^ sync_json_bytes('"');
         escape = word ^ sync_json_bytes('\\');
 
-        if ((word
-             | (word - sync_json_bytes(0x20))
-             | (quote - sync_json_bytes(1))
-             | (escape - sync_json_bytes(1))) & sync_json_bytes(0x80))
-        {
+        found = (word
+                 | (word - sync_json_bytes(0x20))
+                 | (quote - sync_json_bytes(1))
+                 | (escape - sync_json_bytes(1))) & sync_json_bytes(0x80);
+
+        if (found) {
+#if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            return p + __builtin_ctzll(found) / 8;
+#else
             break;
+#endif
         }
 
         p += sizeof(uint64_t);
