@@ -85,6 +85,7 @@ static void sync_client_turn_handler(ngx_event_t *ev);
 static void sync_client_wheel_handler(ngx_event_t *ev);
 static void sync_client_wheel_bucket(ngx_queue_t *bucket, uint32_t now);
 static void sync_client_wheel_arm(void);
+static size_t sync_client_print_ipv4(u_char *addr, struct sockaddr_in *sin);
 static ngx_uint_t sync_client_close_queue(ngx_queue_t *queue, ngx_uint_t n,
     ngx_uint_t code, const char *reason);
 
@@ -903,7 +904,43 @@ sync_client_address(sync_client_t *c, u_char *addr)
 
     socklen = sync_client_sockaddr(c, &sa);
 
+    if (sa.sockaddr.sa_family == AF_INET) {
+        return sync_client_print_ipv4(addr, &sa.sockaddr_in);
+    }
+
     return ngx_sock_ntop(&sa.sockaddr, socklen, addr, NGX_SOCKADDR_STRLEN, 0);
+}
+
+
+/* every hook call tells it, where a format would be a sizeable part */
+
+static size_t
+sync_client_print_ipv4(u_char *addr, struct sockaddr_in *sin)
+{
+    u_char      *p, *bytes;
+    ngx_uint_t   i;
+
+    p = addr;
+    bytes = (u_char *) &sin->sin_addr;
+
+    for (i = 0; i < 4; i++) {
+
+        if (i) {
+            *p++ = '.';
+        }
+
+        if (bytes[i] >= 100) {
+            *p++ = '0' + bytes[i] / 100;
+        }
+
+        if (bytes[i] >= 10) {
+            *p++ = '0' + bytes[i] / 10 % 10;
+        }
+
+        *p++ = '0' + bytes[i] % 10;
+    }
+
+    return p - addr;
 }
 
 

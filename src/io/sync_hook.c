@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <sync_hook.h>
+#include <sync_hook_headers.h>
+#include <sync_pool.h>
 
 
 /*
@@ -30,15 +32,9 @@
  */
 
 
-#define SYNC_HOOK_POOL_SIZE  2048
-
 /* a bit of r->buffered whose owners, SSI and sub, never see our requests */
 
 #define SYNC_HOOK_BUFFERED   NGX_HTTP_SSI_BUFFERED
-
-#define sync_hook_name_is(n, name)                                            \
-    ((n)->len == (name)->len                                                  \
-     && ngx_strncasecmp((n)->data, (name)->data, (name)->len) == 0)
 
 
 struct sync_hook_s {
@@ -84,13 +80,6 @@ static void sync_hook_event_handler(ngx_event_t *ev);
 static ngx_int_t sync_hook_run(sync_hook_t *h);
 static void sync_hook_init_connection(sync_hook_t *h);
 static ngx_int_t sync_hook_create_request(sync_hook_t *h);
-static ngx_int_t sync_hook_set_headers(sync_hook_t *h);
-static ngx_uint_t sync_hook_is_own(ngx_str_t *name);
-static ngx_int_t sync_hook_set_host(ngx_http_request_t *r, ngx_str_t *value);
-static ngx_int_t sync_hook_add_header(ngx_http_request_t *r, ngx_str_t *key,
-    ngx_str_t *value);
-static ngx_int_t sync_hook_link_header(ngx_http_request_t *r,
-    ngx_table_elt_t *header);
 static ngx_int_t sync_hook_set_body(sync_hook_t *h);
 static void sync_hook_write_handler(ngx_event_t *wev);
 static ngx_chain_t *sync_hook_send_chain(ngx_connection_t *c, ngx_chain_t *in,
@@ -107,38 +96,6 @@ static ngx_int_t sync_hook_close(sync_hook_t *h);
 static sync_hook_result_e sync_hook_result(sync_hook_t *h);
 static u_char *sync_hook_log_error(ngx_log_t *log, u_char *buf, size_t len);
 
-
-/* what a call says by itself, or what is between the client and nginx */
-
-static ngx_str_t  sync_hook_own_headers[] = {
-    ngx_string("accept-encoding"),
-    ngx_string("connection"),
-    ngx_string("content-encoding"),
-    ngx_string("content-length"),
-    ngx_string("content-type"),
-    ngx_string("expect"),
-    ngx_string("host"),
-    ngx_string("if-match"),
-    ngx_string("if-modified-since"),
-    ngx_string("if-none-match"),
-    ngx_string("if-range"),
-    ngx_string("if-unmodified-since"),
-    ngx_string("keep-alive"),
-    ngx_string("proxy-connection"),
-    ngx_string("range"),
-    ngx_string("te"),
-    ngx_string("trailer"),
-    ngx_string("transfer-encoding"),
-    ngx_string("upgrade"),
-    ngx_string("x-request-id"),
-    ngx_null_string
-};
-
-static ngx_str_t  sync_hook_host = ngx_string("Host");
-static ngx_str_t  sync_hook_type = ngx_string("Content-Type");
-static ngx_str_t  sync_hook_json = ngx_string("application/json");
-static ngx_str_t  sync_hook_length = ngx_string("Content-Length");
-static ngx_str_t  sync_hook_id = ngx_string("X-Request-Id");
 
 static ngx_queue_t  sync_hook_runs = { &sync_hook_runs, &sync_hook_runs };
 static ngx_queue_t  sync_hook_waits = { &sync_hook_waits, &sync_hook_waits };
@@ -184,14 +141,14 @@ sync_hook_create(sync_hook_args_t *args)
     ngx_pool_t   *pool;
     sync_hook_t  *h;
 
-    pool = ngx_create_pool(SYNC_HOOK_POOL_SIZE, ngx_cycle->log);
+    pool = sync_pool_create();
     if (pool == NULL) {
         return NULL;
     }
 
     h = ngx_pcalloc(pool, sizeof(sync_hook_t));
     if (h == NULL) {
-        ngx_destroy_pool(pool);
+        sync_pool_destroy(pool);
         return NULL;
     }
 
@@ -204,7 +161,7 @@ sync_hook_create(sync_hook_args_t *args)
     h->event.log = ngx_cycle->log;
 
     if (sync_hook_copy_args(h, args) != NGX_OK) {
-        ngx_destroy_pool(pool);
+        sync_pool_destroy(pool);
         return NULL;
     }
 
@@ -485,205 +442,20 @@ sync_hook_create_request(sync_hook_t *h)
     }
 
     r->request_line.data = p;
-    (void) ngx_sprintf(p, "POST %V HTTP/1.1", &h->args.uri);
+    p = ngx_cpymem(p, "POST ", sizeof("POST ") - 1);
+    p = ngx_cpymem(p, h->args.uri.data, h->args.uri.len);
+    (void) ngx_cpymem(p, " HTTP/1.1", sizeof(" HTTP/1.1") - 1);
 
-    if (sync_hook_set_headers(h) != NGX_OK) {
+    r->headers_in.content_length_n = h->args.body.len;
+
+    if (sync_hook_set_headers(r, &h->args.id, h->args.headers,
+                              h->args.nheaders)
+        != SYNC_OK)
+    {
         return NGX_ERROR;
     }
 
     return sync_hook_set_body(h);
-}
-
-
-static ngx_int_t
-sync_hook_set_headers(sync_hook_t *h)
-{
-    u_char               buf[NGX_SIZE_T_LEN];
-    ngx_str_t            host, length;
-    ngx_uint_t           i;
-    ngx_keyval_t        *kv;
-    ngx_http_request_t  *r;
-
-    r = h->request;
-    kv = h->args.headers;
-
-    if (ngx_list_init(&r->headers_in.headers, r->pool, 20,
-                      sizeof(ngx_table_elt_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&host, "localhost");
-
-    for (i = 0; i < h->args.nheaders; i++) {
-        if (sync_hook_name_is(&kv[i].key, &sync_hook_host)) {
-            host = kv[i].value;
-        }
-    }
-
-    length.data = buf;
-    length.len = ngx_sprintf(buf, "%uz", h->args.body.len) - buf;
-
-    if (sync_hook_set_host(r, &host) != NGX_OK
-        || sync_hook_add_header(r, &sync_hook_host, &host) != NGX_OK
-        || sync_hook_add_header(r, &sync_hook_type, &sync_hook_json) != NGX_OK
-        || sync_hook_add_header(r, &sync_hook_length, &length) != NGX_OK
-        || (h->args.id.len
-            && sync_hook_add_header(r, &sync_hook_id, &h->args.id) != NGX_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < h->args.nheaders; i++) {
-        if (!sync_hook_is_own(&kv[i].key)
-            && sync_hook_add_header(r, &kv[i].key, &kv[i].value) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-sync_hook_is_own(ngx_str_t *name)
-{
-    ngx_str_t  *own;
-
-    for (own = sync_hook_own_headers; own->len; own++) {
-        if (sync_hook_name_is(name, own)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* $host: the name alone, in lower case */
-
-static ngx_int_t
-sync_hook_set_host(ngx_http_request_t *r, ngx_str_t *value)
-{
-    u_char      *p, ch;
-    size_t       i;
-    ngx_uint_t   literal;
-
-    p = ngx_pnalloc(r->pool, value->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    literal = 0;
-
-    for (i = 0; i < value->len; i++) {
-        ch = value->data[i];
-
-        if (ch == ':' && !literal) {
-            break;
-        }
-
-        literal = (ch == '[' || (literal && ch != ']'));
-        p[i] = ngx_tolower(ch);
-    }
-
-    r->headers_in.server.data = p;
-    r->headers_in.server.len = i;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-sync_hook_add_header(ngx_http_request_t *r, ngx_str_t *key, ngx_str_t *value)
-{
-    ngx_table_elt_t  *header;
-
-    header = ngx_list_push(&r->headers_in.headers);
-    if (header == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(header, sizeof(ngx_table_elt_t));
-
-    header->key = *key;
-
-    header->value.len = value->len;
-    header->value.data = ngx_pstrdup(r->pool, value);
-    if (header->value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    header->lowcase_key = ngx_pnalloc(r->pool, key->len);
-    if (header->lowcase_key == NULL) {
-        return NGX_ERROR;
-    }
-
-    header->hash = ngx_hash_strlow(header->lowcase_key, key->data, key->len);
-
-    return sync_hook_link_header(r, header);
-}
-
-
-/* the headers that nginx's own code and variables find by a pointer */
-
-static ngx_int_t
-sync_hook_link_header(ngx_http_request_t *r, ngx_table_elt_t *header)
-{
-    ngx_table_elt_t           **ph;
-    ngx_http_header_t          *hh;
-    ngx_http_core_main_conf_t  *cmcf;
-#if (nginx_version < 1023000)
-    ngx_array_t                *a;
-#endif
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
-
-    hh = ngx_hash_find(&cmcf->headers_in_hash, header->hash,
-                       header->lowcase_key, header->key.len);
-
-    if (hh == NULL || hh->offset == 0) {
-        return NGX_OK;
-    }
-
-    ph = (ngx_table_elt_t **) ((u_char *) &r->headers_in + hh->offset);
-
-#if (nginx_version >= 1023000)
-
-    while (*ph) {
-        ph = &(*ph)->next;
-    }
-
-#else
-
-    if (hh->offset == offsetof(ngx_http_headers_in_t, cookies)
-#if (NGX_HTTP_X_FORWARDED_FOR)
-        || hh->offset == offsetof(ngx_http_headers_in_t, x_forwarded_for)
-#endif
-       )
-    {
-        a = (ngx_array_t *) ph;
-
-        if (a->elts == NULL
-            && ngx_array_init(a, r->pool, 1, sizeof(ngx_table_elt_t *))
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        ph = ngx_array_push(a);
-        if (ph == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-#endif
-
-    *ph = header;
-
-    return NGX_OK;
 }
 
 
@@ -694,8 +466,6 @@ sync_hook_set_body(sync_hook_t *h)
     ngx_http_request_t  *r;
 
     r = h->request;
-
-    r->headers_in.content_length_n = h->args.body.len;
 
     r->request_body = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
     if (r->request_body == NULL) {
@@ -1044,7 +814,7 @@ sync_hook_finish(sync_hook_t *h)
         ngx_delete_posted_event(&h->event);
     }
 
-    ngx_destroy_pool(h->pool);
+    sync_pool_destroy(h->pool);
 }
 
 

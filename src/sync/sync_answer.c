@@ -586,7 +586,6 @@ static uint64_t
 sync_answer_count(sync_request_t *rq, sync_saying_t *s)
 {
     sync_delivery_args_t  args;
-    u_char                id[SYNC_CALL_ID_TEXT];
 
     ngx_memzero(&args, sizeof(sync_delivery_args_t));
 
@@ -596,8 +595,8 @@ sync_answer_count(sync_request_t *rq, sync_saying_t *s)
     args.client = rq->http ? NULL : rq->id;
 
     if (rq->call) {
-        args.id.data = id;
-        args.id.len = sync_call_print_id(id, rq->call) - id;
+        args.id.data = rq->call->id;
+        args.id.len = SYNC_CALL_ID_TEXT;
     }
 
     if (rq->client) {

@@ -130,21 +130,17 @@ sync_asker_copy(sync_request_t *to, sync_request_t *from, sync_call_t *call)
 void
 sync_asker_progress(sync_request_t *rq, sync_call_t *call)
 {
-    u_char         *p;
-    sync_writer_t   w;
-    u_char          id[SYNC_CALL_ID_TEXT];
+    sync_writer_t  w;
 
     if (rq->index.len == 0) {
         return;
     }
 
-    p = sync_call_print_id(id, call);
-
     do {
         sync_reply_text(&w);
         sync_reply_write_event(&w, rq->kind->chunk, &rq->index);
         sync_write_literal(&w, "{\"__cancelId\":\"");
-        sync_write(&w, id, p - id);
+        sync_write(&w, call->id, SYNC_CALL_ID_TEXT);
         sync_write_literal(&w, "\"}]");
 
     } while (sync_reply_again(&w));

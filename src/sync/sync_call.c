@@ -10,10 +10,10 @@
 #include <ngx_http.h>
 #include <sync_call.h>
 #include <sync_session.h>
+#include <sync_pool.h>
 #include <sync_random.h>
 
 
-#define SYNC_CALL_POOL     2048         /* bytes */
 #define SYNC_CALL_HEADERS  4
 #define SYNC_CALL_KEEP     8192         /* bytes of headers a client keeps */
 
@@ -43,6 +43,7 @@ struct sync_caller_s {
 
 static ngx_uint_t sync_call_asks(sync_settings_t *s);
 static sync_caller_t *sync_call_caller(sync_client_t *c, size_t len);
+static void sync_call_make_id(sync_call_t *call);
 static ngx_uint_t sync_call_from_request(ngx_http_request_t *r,
     ngx_keyval_t *headers);
 static ngx_uint_t sync_call_from_caller(sync_caller_t *caller,
@@ -316,14 +317,14 @@ sync_call_create(sync_client_t *c, sync_settings_t *s,
         }
     }
 
-    pool = ngx_create_pool(SYNC_CALL_POOL, ngx_cycle->log);
+    pool = sync_pool_create();
     if (pool == NULL) {
         return NULL;
     }
 
     call = ngx_pcalloc(pool, sizeof(sync_call_t));
     if (call == NULL) {
-        ngx_destroy_pool(pool);
+        sync_pool_destroy(pool);
         return NULL;
     }
 
@@ -334,7 +335,7 @@ sync_call_create(sync_client_t *c, sync_settings_t *s,
     call->done = done;
     call->last = &call->answer;
 
-    sync_random(call->id, sizeof(call->id));
+    sync_call_make_id(call);
 
     if (c) {
         call->client = c;
@@ -350,28 +351,32 @@ sync_call_create(sync_client_t *c, sync_settings_t *s,
 }
 
 
-u_char *
-sync_call_print_id(u_char *p, sync_call_t *call)
+/* RFC 9562, 5.4 */
+
+static void
+sync_call_make_id(sync_call_t *call)
 {
-    u_char  *id;
+    u_char      *p, random[16];
+    ngx_uint_t   i;
 
-    id = call->id;
+    static u_char  hex[] = "0123456789abcdef";
 
-    /* RFC 9562, 5.4 */
+    sync_random(random, sizeof(random));
 
-    id[6] = (id[6] & 0x0f) | 0x40;
-    id[8] = (id[8] & 0x3f) | 0x80;
+    random[6] = (random[6] & 0x0f) | 0x40;
+    random[8] = (random[8] & 0x3f) | 0x80;
 
-    p = ngx_hex_dump(p, id, 4);
-    *p++ = '-';
-    p = ngx_hex_dump(p, id + 4, 2);
-    *p++ = '-';
-    p = ngx_hex_dump(p, id + 6, 2);
-    *p++ = '-';
-    p = ngx_hex_dump(p, id + 8, 2);
-    *p++ = '-';
+    p = call->id;
 
-    return ngx_hex_dump(p, id + 10, 6);
+    for (i = 0; i < sizeof(random); i++) {
+
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *p++ = '-';
+        }
+
+        *p++ = hex[random[i] >> 4];
+        *p++ = hex[random[i] & 0x0f];
+    }
 }
 
 
@@ -379,17 +384,13 @@ void
 sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
     sync_str_t *user, ngx_http_request_t *r)
 {
-    u_char          *p;
     ngx_uint_t       i, n;
     sync_str_t       json, token, ip;
     ngx_keyval_t     headers[SYNC_CALL_HEADERS];
     u_char           text[NGX_SOCKADDR_STRLEN];
 
     sync_write_literal(w, "{\"v\":1,\"id\":\"");
-
-    p = sync_call_print_id(text, call);
-    sync_write(w, text, p - text);
-
+    sync_write(w, call->id, SYNC_CALL_ID_TEXT);
     sync_write_literal(w, "\",\"event\":\"");
     sync_write_str(w, &sync_hook_events[call->event]);
 
@@ -397,7 +398,9 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 
     if (id) {
         sync_registry_print_id(text, id);
-        sync_json_write_string(w, text, SYNC_ID_TEXT);
+        sync_write_byte(w, '"');
+        sync_write(w, text, SYNC_ID_TEXT);
+        sync_write_byte(w, '"');
 
     } else {
         sync_write_literal(w, "null");
@@ -455,7 +458,7 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 
     if (ip.len) {
         sync_client_plain_address(&ip);
-        sync_json_write_escaped(w, ip.data, ip.len);
+        sync_write_str(w, &ip);
     }
 
     sync_write_literal(w, "\",\"locale\":");
@@ -475,13 +478,12 @@ sync_call_write(sync_call_t *call, sync_writer_t *w, const u_char *id,
 ngx_int_t
 sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
 {
-    u_char             *p;
     ngx_int_t           rc;
     sync_zone_t        *z;
     ngx_sockaddr_t      sa;
     sync_hook_args_t    args;
     ngx_keyval_t        headers[SYNC_CALL_HEADERS];
-    u_char              id[SYNC_CALL_ID_TEXT], text[NGX_SOCKADDR_STRLEN];
+    u_char              text[NGX_SOCKADDR_STRLEN];
 
     static struct sockaddr  unspec;     /* of who is gone */
 
@@ -494,9 +496,8 @@ sync_call_start(sync_call_t *call, sync_str_t *body, ngx_http_request_t *r)
     args.body.data = body->data;
     args.body.len = body->len;
 
-    p = sync_call_print_id(id, call);
-    args.id.data = id;
-    args.id.len = p - id;
+    args.id.data = call->id;
+    args.id.len = SYNC_CALL_ID_TEXT;
 
     if (call->request_id.len) {
         args.id.data = call->request_id.data;
@@ -961,7 +962,7 @@ sync_call_cancel(sync_call_t *call)
 
     sync_lines_done(&call->lines);
 
-    ngx_destroy_pool(call->pool);
+    sync_pool_destroy(call->pool);
 }
 
 

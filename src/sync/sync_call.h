@@ -38,6 +38,7 @@
 #define SYNC_CALL_ANSWER_MAX  1048576   /* bytes; of a line, too */
 #define SYNC_CALL_LINES_MAX   67108864  /* bytes of all lines of an answer */
 #define SYNC_CALLS_MAX        512       /* at once, a client */
+#define SYNC_CALL_ID_TEXT     36        /* bytes */
 
 
 typedef enum {
@@ -106,7 +107,7 @@ struct sync_call_s {
 
     sync_str_t               request_id;    /* empty: the call's id */
 
-    u_char                   id[16];    /* random */
+    u_char                   id[SYNC_CALL_ID_TEXT];  /* a random UUID */
     ngx_chain_t             *answer;
     ngx_chain_t            **last;
     size_t                   len;       /* bytes of the answer */
@@ -117,13 +118,6 @@ struct sync_call_s {
     sync_hook_result_e       ended;     /* how the hook did, if over */
     const char              *fault;     /* what is wrong with it, or NULL */
 };
-
-
-/* A call's own name: its id in hexadecimal, as a UUID. */
-
-#define SYNC_CALL_ID_TEXT  36
-
-u_char *sync_call_print_id(u_char *p, sync_call_t *call);
 
 
 /* Whether that is not too much: SYNC_OK or SYNC_BUSY. */

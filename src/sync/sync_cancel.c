@@ -94,22 +94,18 @@ sync_cancel_api(sync_client_t *c, sync_json_t *arg)
 static ngx_uint_t
 sync_cancel_is(sync_call_t *call, sync_hook_event_e event, sync_str_t *name)
 {
-    u_char          *p;
-    sync_str_t       text;
+    sync_str_t       id;
     sync_request_t  *rq;
-    u_char           id[SYNC_CALL_ID_TEXT];
 
     if (call->event != event) {
         return 0;
     }
 
     if (event == SYNC_HOOK_SERVER) {
-        p = sync_call_print_id(id, call);
+        id.data = call->id;
+        id.len = SYNC_CALL_ID_TEXT;
 
-        text.data = id;
-        text.len = p - id;
-
-        return sync_str_eq(&text, name);
+        return sync_str_eq(&id, name);
     }
 
     rq = call->opaque;
@@ -323,11 +319,10 @@ sync_cancel_request(sync_request_t *rq, const char *reason)
 static void
 sync_cancel_tell(sync_request_t *rq, const char *reason)
 {
-    u_char         *p;
     ngx_time_t     *tp;
     sync_str_t      json;
     sync_writer_t   w;
-    u_char          id[SYNC_CALL_ID_TEXT], client[SYNC_ID_TEXT];
+    u_char          client[SYNC_ID_TEXT];
 
     if (rq->settings->hooks[SYNC_HOOK_CANCEL].uri.len == 0) {
         return;
@@ -335,13 +330,12 @@ sync_cancel_tell(sync_request_t *rq, const char *reason)
 
     tp = ngx_timeofday();
 
-    p = sync_call_print_id(id, rq->call);
     sync_registry_print_id(client, rq->id);
 
     do {
         sync_reply_text(&w);
         sync_write_literal(&w, "{\"id\":\"");
-        sync_write(&w, id, p - id);
+        sync_write(&w, rq->call->id, SYNC_CALL_ID_TEXT);
         sync_write_literal(&w, "\",\"reason\":\"");
         sync_write(&w, (u_char *) reason, ngx_strlen(reason));
         sync_write_literal(&w, "\",\"route\":");
