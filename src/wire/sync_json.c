@@ -19,6 +19,15 @@
 
 #define sync_json_bytes(ch)  (0x0101010101010101ULL * (ch))
 
+/* what programs write has none */
+
+#define sync_json_skip_space(pp, last)                                        \
+    do {                                                                      \
+        if (*(pp) < (last) && **(pp) <= ' ') {                                \
+            sync_json_skip_spaces(pp, last);                                  \
+        }                                                                     \
+    } while (0)
+
 
 static sync_int_t sync_json_scan(const u_char **pp, const u_char *last);
 static sync_int_t sync_json_scan_scalar(const u_char **pp,
@@ -34,7 +43,7 @@ static sync_int_t sync_json_scan_digits(const u_char **pp,
     const u_char *last);
 static sync_int_t sync_json_scan_literal(const u_char **pp,
     const u_char *last, const char *text);
-static void sync_json_skip_space(const u_char **pp, const u_char *last);
+static void sync_json_skip_spaces(const u_char **pp, const u_char *last);
 static void sync_json_set(sync_json_t *v, const u_char *p,
     const u_char *last);
 static sync_int_t sync_json_skip(const u_char **pp, const u_char *last);
@@ -433,7 +442,7 @@ sync_json_scan_literal(const u_char **pp, const u_char *last,
 
 
 static void
-sync_json_skip_space(const u_char **pp, const u_char *last)
+sync_json_skip_spaces(const u_char **pp, const u_char *last)
 {
     const u_char  *p;
 

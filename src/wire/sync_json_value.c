@@ -191,14 +191,24 @@ sync_json_key_is(const sync_str_t *key, const sync_str_t *name)
     uint32_t       c;
     const u_char  *p, *q, *last, *end;
 
-    if (key->len == 0 || memchr(key->data, '\\', key->len) == NULL) {
-        return sync_str_eq(key, name);
+    /* an escape is longer than what it means */
+
+    if (key->len == 0 || key->len < name->len) {
+        return key->len == name->len;
     }
 
     p = key->data;
     last = p + key->len;
     q = name->data;
     end = q + name->len;
+
+    if (q < end && *p != *q && *p != '\\') {
+        return 0;
+    }
+
+    if (memchr(p, '\\', key->len) == NULL) {
+        return sync_str_eq(key, name);
+    }
 
     while (p < last) {
         c = sync_json_char(&p, last);
