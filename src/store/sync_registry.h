@@ -19,7 +19,15 @@
  * record is written by the worker that holds the client, and removed by it
  * or, when it died, by whoever reaps its slot.  Ids are random.
  *
- * The hash chains are single links: a record appears and goes by one store.
+ *     records[id] ---> record ---> record
+ *                       |  ^
+ *     clients[user] --> user --> user          the newest first
+ *
+ * The hash chains of records are single links: a record appears and goes by
+ * one store.  Those of users are double, as there may be many clients of one
+ * user; the link back is made anew where a holder of the lock died.  A user is
+ * in its chain only while its record is in the other; a record whose worker
+ * died may have one that is in none.
  */
 
 
@@ -38,7 +46,7 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
     sync_record_t       *next;          /* of the bucket */
     sync_member_t       *members;       /* rooms it is in, newest first */
     u_char               id[SYNC_ID_LEN];
-    u_char              *user;          /* length byte, then the user's id */
+    sync_user_t         *user;          /* NULL: it has none */
     uint64_t             cookie;        /* the owner's, opaque to others */
     uint32_t             connected;     /* s since the epoch */
     uint32_t             active;        /* s since the epoch */
@@ -48,6 +56,18 @@ struct sync_record_s {                  /* in the zone, 64 bytes */
     uint16_t             slot;          /* of the worker that holds it */
     uint8_t              presence;      /* see sync_presence_store.h */
     uint8_t              away;          /* its user is afk */
+};
+
+
+/* Whose client a record is; one block of the heap with an id of 31 bytes. */
+
+struct sync_user_s {                    /* in the zone, 33 bytes and the id */
+    sync_user_t         *next;          /* of the bucket */
+    sync_user_t        **place;         /* what leads here; NULL: nothing */
+    sync_record_t       *record;
+    uint64_t             number;        /* rises */
+    uint8_t              len;
+    u_char               id[1];
 };
 
 
@@ -132,6 +152,43 @@ ngx_int_t sync_registry_info(sync_zone_t *z, const u_char *id,
  */
 ngx_uint_t sync_registry_page(sync_zone_t *z, uint32_t *bucket,
     sync_record_info_t *info, ngx_uint_t n);
+
+/*
+ * Where one stands among the clients of a user; all zero at the start.
+ */
+
+typedef struct {
+    u_char               id[SYNC_ID_LEN];
+    uint64_t             number;        /* of its user */
+    uint64_t             below;         /* others were looked at; 0: none */
+} sync_registry_cursor_t;
+
+
+/*
+ * Copies the ids of up to n clients of a user, those that came last first, and
+ * moves the cursor on; who comes meanwhile is left out.  It takes no longer if
+ * others have more clients.
+ *
+ * Returns the number copied, which may be 0 before the end: a bounded number
+ * is looked at a call.  *more: there may be others.
+ */
+ngx_uint_t sync_registry_of_user(sync_zone_t *z, sync_str_t *user,
+    sync_registry_cursor_t *cursor, u_char *ids, ngx_uint_t n,
+    ngx_uint_t *more);
+
+/* Part of sync_room_mend(). */
+void sync_registry_mend_user(sync_zone_t *z, sync_user_t *user);
+
+/*
+ * Verifies the links of a record's user; NULL, or what is wrong.  For tests;
+ * the caller holds the lock.
+ */
+const char *sync_registry_check_user(sync_zone_t *z, sync_record_t *rec);
+
+/*
+ * The same of all chains: *n becomes how many there are in them.
+ */
+const char *sync_registry_check(sync_zone_t *z, ngx_uint_t *n);
 
 /* Ids as text: base64url without padding. */
 void sync_registry_print_id(u_char *text, const u_char *id);

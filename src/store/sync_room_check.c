@@ -32,6 +32,7 @@ typedef struct {
     ngx_uint_t           nidle;
     ngx_uint_t           nclients;
     ngx_uint_t           nmembers;
+    ngx_uint_t           nusers;        /* of records, in a chain */
     ngx_uint_t           npatterns;
     ngx_uint_t           nqueued;
     uint32_t             patterns[SYNC_NAME_MAX + 1];
@@ -62,6 +63,7 @@ const char *
 sync_room_check(sync_zone_t *z, size_t *lost)
 {
     uint32_t          i;
+    ngx_uint_t        n;
     const char       *text;
     sync_room_t      *room;
     sync_record_t    *rec;
@@ -126,6 +128,10 @@ sync_room_check(sync_zone_t *z, size_t *lost)
                    && ngx_memcmp(sum.patterns, sh->patterns,
                                  sizeof(sum.patterns)) == 0,
                    "zone: wrong counts of patterns");
+
+    text = sync_registry_check(z, &n);
+    sync_room_must(text == NULL, text);
+    sync_room_must(n == sum.nusers, "zone: wrong count of users");
 
     text = sync_ack_check(z, &sum.used);
     sync_room_must(text == NULL, text);
@@ -381,6 +387,7 @@ sync_room_check_record(sync_zone_t *z, sync_record_t *rec,
     sync_room_sum_t *sum)
 {
     ngx_uint_t      n, slot;
+    const char     *text;
     sync_member_t  *m;
 
     n = 0;
@@ -402,7 +409,11 @@ sync_room_check_record(sync_zone_t *z, sync_record_t *rec,
 
     if (rec->user) {
         sum->used += sync_heap_block_size(&z->sh->heap, rec->user);
+        sum->nusers += (rec->user->place != NULL);
     }
+
+    text = sync_registry_check_user(z, rec);
+    sync_room_must(text == NULL, text);
 
     sum->clients[slot]++;
     sum->nclients++;

@@ -59,6 +59,13 @@ sync_room_mend(sync_zone_t *z, sync_stamp_t *stamp)
         sync_heap_order();
     }
 
+    if (stamp->user) {
+        sync_registry_mend_user(z, stamp->user);
+        sync_heap_order();
+        stamp->user = NULL;
+        sync_heap_order();
+    }
+
     if (stamp->room) {
         sync_room_mend_room(z, stamp->room);
         sync_heap_order();

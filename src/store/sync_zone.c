@@ -94,6 +94,7 @@ sync_zone_create(sync_zone_t *z)
     tables = sizeof(sync_zone_sh_t)
              + slots * sizeof(sync_worker_t)
              + (size_t) n * (sizeof(sync_room_t *) + sizeof(sync_record_t *)
+                             + sizeof(sync_user_t *)
                              + sizeof(sync_former_t *))
              + (size_t) n / SYNC_ZONE_SIDS * (sizeof(sync_sid_t *)
                                               + 2 * sizeof(sync_session_t *)
@@ -120,7 +121,8 @@ sync_zone_create(sync_zone_t *z)
     sh->rooms = (sync_room_t **) (sh->workers + slots);
     sh->records = (sync_record_t **) (sh->rooms + n);
     sh->sid_mask = n / SYNC_ZONE_SIDS - 1;
-    sh->formers = (sync_former_t **) (sh->records + n);
+    sh->clients = (sync_user_t **) (sh->records + n);
+    sh->formers = (sync_former_t **) (sh->clients + n);
     sh->sids = (sync_sid_t **) (sh->formers + n);
     sh->sessions = (sync_session_t **) (sh->sids + n / SYNC_ZONE_SIDS);
     sh->users = sh->sessions + n / SYNC_ZONE_SIDS;
@@ -254,6 +256,7 @@ sync_zone_mend(sync_zone_t *z)
     stamp->room = NULL;
     stamp->sid = NULL;
     stamp->session = NULL;
+    stamp->user = NULL;
     sync_heap_order();
 }
 
@@ -272,6 +275,7 @@ sync_zone_unlock(sync_zone_t *z)
     stamp->room = NULL;
     stamp->sid = NULL;
     stamp->session = NULL;
+    stamp->user = NULL;
     sync_heap_order();
     stamp->pid = 0;
 

@@ -19,7 +19,8 @@
  *
  *     slab pool -- sync_zone_sh_t --+-- workers[]   slots, sync_worker.h
  *                                   +-- rooms[]     hash, sync_room.h
- *                                   +-- records[]   hash, sync_registry.h
+ *                                   +-- records[]   hash, and of their
+ *                                   +-- clients[]   users, sync_registry.h
  *                                   +-- formers[]   hash, sync_former.h
  *                                   +-- sids[]      hash, sync_sid.h
  *                                   +-- sessions[]  hash, and of their
@@ -76,6 +77,7 @@ typedef struct sync_room_s       sync_room_t;
 typedef struct sync_interest_s   sync_interest_t;
 typedef struct sync_member_s     sync_member_t;
 typedef struct sync_record_s     sync_record_t;
+typedef struct sync_user_s       sync_user_t;
 typedef struct sync_former_s     sync_former_t;
 typedef struct sync_chunk_s      sync_chunk_t;
 typedef struct sync_ids_s        sync_ids_t;
@@ -269,6 +271,7 @@ typedef struct {
     sync_sid_t          *sid;           /* its places in workers' lists, what
                                            came for it, its owner */
     sync_session_t      *session;       /* its place among its user's */
+    sync_user_t         *user;          /* its place in its bucket */
 } sync_stamp_t;
 
 
@@ -296,6 +299,8 @@ struct sync_zone_sh_s {                 /* in the zone, one */
     uint32_t             mask;          /* of these hashes: buckets - 1 */
     sync_room_t        **rooms;
     sync_record_t      **records;
+    sync_user_t        **clients;
+    uint64_t             user_number;   /* the last one given */
     sync_former_t      **formers;
     sync_former_t       *former_oldest;
     sync_former_t       *former_newest; /* or one before; see there */

@@ -25,6 +25,8 @@
 
 #define SYNC_COMMAND_MAX  (256 + 2 * 6 * SYNC_NAME_MAX)
 
+#define SYNC_COMMAND_PAGE  64           /* clients of a user, at once */
+
 
 static ngx_int_t sync_command_send(sync_main_settings_t *main,
     const u_char *id, const char *op, ngx_uint_t code, const char *key,
@@ -317,10 +319,11 @@ sync_command_obey_text(sync_json_t *v, sync_json_t *command)
 static void
 sync_command_close_user(sync_json_t *v, sync_json_t *command)
 {
-    u_char           buf[256];
-    sync_str_t       user, u;
-    ngx_uint_t       i;
-    sync_client_t  **clients;
+    u_char                   buf[256], ids[SYNC_COMMAND_PAGE * SYNC_ID_LEN];
+    sync_str_t               user;
+    ngx_uint_t               i, n, more;
+    sync_client_t           *c;
+    sync_registry_cursor_t   cursor;
 
     if (sync_json_string(&user, v, buf, sizeof(buf)) != SYNC_OK
         || user.len == 0)
@@ -328,20 +331,21 @@ sync_command_close_user(sync_json_t *v, sync_json_t *command)
         return;
     }
 
-    /* one that closes leaves its place to the last one */
+    ngx_memzero(&cursor, sizeof(sync_registry_cursor_t));
 
-    for (i = sync_fanout_clients(&clients); i-- > 0; /* void */) {
+    do {
+        n = sync_registry_of_user(sync_fanout_worker.zone, &user, &cursor, ids,
+                                  SYNC_COMMAND_PAGE, &more);
 
-        if (i >= sync_fanout_clients(&clients) || clients[i]->closing) {
-            continue;
+        for (i = 0; i < n; i++) {
+            c = sync_command_lookup(ids + i * SYNC_ID_LEN);
+
+            if (c && !c->closing) {
+                sync_command_do(c, command);
+            }
         }
 
-        sync_registry_user(clients[i]->record, &u);
-
-        if (u.len == user.len && ngx_memcmp(u.data, user.data, u.len) == 0) {
-            sync_command_do(clients[i], command);
-        }
-    }
+    } while (more);
 }
 
 

@@ -58,7 +58,9 @@ sync_control_clients(sync_control_t *ctl)
         return SYNC_ERROR;
     }
 
-    if (ctl->wide) {
+    /* those of a user are known by it, and are put in order as well */
+
+    if (ctl->wide || (filter.by_user && filter.user.len && !filter.gone)) {
         return sync_control_wide_clients(ctl, &filter);
     }
 

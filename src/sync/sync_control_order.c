@@ -225,12 +225,10 @@ sync_control_target_client(sync_control_t *ctl, sync_control_target_t *target)
 static ngx_int_t
 sync_control_target_user(sync_control_t *ctl, sync_control_target_t *target)
 {
-    u_char              *id;
-    uint32_t             bucket;
-    sync_str_t           user;
-    ngx_uint_t           i, n;
-    sync_zone_t         *z;
-    sync_record_info_t  *info;
+    u_char                  *id, *ids;
+    sync_str_t               user;
+    ngx_uint_t               n, more;
+    sync_registry_cursor_t   cursor;
 
     target->direct = 1;
 
@@ -242,40 +240,32 @@ sync_control_target_user(sync_control_t *ctl, sync_control_target_t *target)
         return sync_control_invalid(ctl, "\"user\" is empty");
     }
 
-    info = ngx_palloc(ctl->pool,
-                      SYNC_CONTROL_LIMIT * sizeof(sync_record_info_t));
-    if (info == NULL) {
+    ids = ngx_pnalloc(ctl->pool, SYNC_CONTROL_LIMIT * SYNC_ID_LEN);
+    if (ids == NULL) {
         return SYNC_ERROR;
     }
 
-    z = ctl->main->zone;
+    ngx_memzero(&cursor, sizeof(sync_registry_cursor_t));
 
-    for (bucket = 0; bucket <= z->sh->mask; /* void */) {
+    do {
+        n = sync_registry_of_user(ctl->main->zone, &user, &cursor, ids,
+                                  SYNC_CONTROL_LIMIT, &more);
 
-        n = sync_registry_page(z, &bucket, info, SYNC_CONTROL_LIMIT);
+        if (target->clients.nelts + n > SYNC_CONTROL_CLIENTS_MAX) {
+            return sync_control_invalid(ctl, "\"user\" has more than %d "
+                                        "clients", SYNC_CONTROL_CLIENTS_MAX);
+        }
 
-        for (i = 0; i < n; i++) {
-
-            if (info[i].user_len != user.len
-                || ngx_memcmp(info[i].user, user.data, user.len) != 0)
-            {
-                continue;
-            }
-
-            if (target->clients.nelts == SYNC_CONTROL_CLIENTS_MAX) {
-                return sync_control_invalid(ctl, "\"user\" has more than %d "
-                                            "clients",
-                                            SYNC_CONTROL_CLIENTS_MAX);
-            }
-
-            id = ngx_array_push(&target->clients);
+        if (n) {
+            id = ngx_array_push_n(&target->clients, n);
             if (id == NULL) {
                 return SYNC_ERROR;
             }
 
-            ngx_memcpy(id, info[i].id, SYNC_ID_LEN);
+            ngx_memcpy(id, ids, n * SYNC_ID_LEN);
         }
-    }
+
+    } while (more);
 
     return SYNC_OK;
 }
@@ -830,38 +820,33 @@ static ngx_int_t
 sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
     ngx_uint_t code, sync_str_t *reason, ngx_uint_t *n)
 {
-    uint32_t             bucket;
-    ngx_int_t            rc;
-    ngx_uint_t           i, got;
-    sync_zone_t         *z;
-    sync_record_info_t  *info;
+    u_char                  *ids;
+    ngx_int_t                rc;
+    ngx_uint_t               i, got, more;
+    sync_zone_t             *z;
+    sync_registry_cursor_t   cursor;
 
     if (user->len == 0) {
         return sync_control_invalid(ctl, "\"user\" is empty");
     }
 
-    info = ngx_palloc(ctl->pool,
-                      SYNC_CONTROL_LIMIT * sizeof(sync_record_info_t));
-    if (info == NULL) {
+    ids = ngx_pnalloc(ctl->pool, SYNC_CONTROL_LIMIT * SYNC_ID_LEN);
+    if (ids == NULL) {
         return SYNC_ERROR;
     }
 
     *n = 0;
     z = ctl->main->zone;
 
-    for (bucket = 0; bucket <= z->sh->mask; /* void */) {
+    ngx_memzero(&cursor, sizeof(sync_registry_cursor_t));
 
-        got = sync_registry_page(z, &bucket, info, SYNC_CONTROL_LIMIT);
+    do {
+        got = sync_registry_of_user(z, user, &cursor, ids, SYNC_CONTROL_LIMIT,
+                                    &more);
 
         for (i = 0; i < got; i++) {
-
-            if (info[i].user_len != user->len
-                || ngx_memcmp(info[i].user, user->data, user->len) != 0)
-            {
-                continue;
-            }
-
-            rc = sync_command_disconnect(ctl->main, info[i].id, code, reason);
+            rc = sync_command_disconnect(ctl->main, ids + i * SYNC_ID_LEN,
+                                         code, reason);
 
             if (rc == SYNC_OK) {
                 (*n)++;
@@ -870,7 +855,8 @@ sync_control_close_user(sync_control_t *ctl, sync_str_t *user,
                 return sync_control_full(ctl);
             }
         }
-    }
+
+    } while (more);
 
     /* those of other zones are not counted */
 

@@ -17,7 +17,8 @@
  * the same everywhere.  So a page is the first of what all hosts gave, and
  * what comes, goes or dies meanwhile has nothing else given twice or missed.
  *
- * A zone keeps no such order: each page looks at all there is, and picks.
+ * A zone keeps no such order: each page looks at all there is, or at all
+ * clients of a user, and picks.
  */
 
 
@@ -47,6 +48,9 @@ static ngx_int_t sync_control_pick_init(sync_control_t *ctl,
 static void sync_control_pick(sync_control_pick_t *pick, const void *elt);
 static int sync_control_wide_by_name(const void *one, const void *two);
 static int sync_control_wide_by_id(const void *one, const void *two);
+static ngx_int_t sync_control_wide_user(sync_control_t *ctl,
+    sync_former_filter_t *filter, const u_char *after,
+    sync_control_pick_t *pick);
 static ngx_int_t sync_control_wide_id(sync_control_t *ctl, u_char *id);
 static ngx_int_t sync_control_wide_list(sync_control_t *ctl,
     sync_control_pick_t *pick, const char *name, ngx_uint_t look);
@@ -230,6 +234,17 @@ sync_control_wide_clients(sync_control_t *ctl, sync_former_filter_t *filter)
     z = ctl->main->zone;
     bucket = 0;
 
+    if (filter->by_user && filter->user.len && !filter->gone) {
+        bucket = sync_former_buckets(z);
+
+        if (sync_control_wide_user(ctl, filter, rc == SYNC_OK ? after : NULL,
+                                   &pick)
+            != SYNC_OK)
+        {
+            return SYNC_ERROR;
+        }
+    }
+
     while (bucket < sync_former_buckets(z)) {
 
         n = sync_former_page(z, filter, &bucket, info,
@@ -248,6 +263,48 @@ sync_control_wide_clients(sync_control_t *ctl, sync_former_filter_t *filter)
     sync_control_set(ctl, ctl->answer, "count", json_integer(z->sh->nclients));
 
     return sync_control_wide_list(ctl, &pick, "clients", 0);
+}
+
+
+/* Picks of the clients of a user, who may have many. */
+
+static ngx_int_t
+sync_control_wide_user(sync_control_t *ctl, sync_former_filter_t *filter,
+    const u_char *after, sync_control_pick_t *pick)
+{
+    u_char                  *ids, *id;
+    ngx_uint_t               n, more;
+    sync_zone_t             *z;
+    sync_record_info_t       info;
+    sync_registry_cursor_t   cursor;
+
+    ids = ngx_pnalloc(ctl->pool, SYNC_CONTROL_WIDE_PAGE * SYNC_ID_LEN);
+    if (ids == NULL) {
+        return SYNC_ERROR;
+    }
+
+    z = ctl->main->zone;
+
+    ngx_memzero(&cursor, sizeof(sync_registry_cursor_t));
+
+    do {
+        n = sync_registry_of_user(z, &filter->user, &cursor, ids,
+                                  SYNC_CONTROL_WIDE_PAGE, &more);
+
+        for (id = ids; n; n--, id += SYNC_ID_LEN) {
+
+            if ((after == NULL || ngx_memcmp(id, after, SYNC_ID_LEN) > 0)
+                && sync_registry_info(z, id, &info) == SYNC_OK
+                && (!filter->by_room
+                    || sync_room_is_member(z, &filter->room, id) == SYNC_OK))
+            {
+                sync_control_pick(pick, &info);
+            }
+        }
+
+    } while (more);
+
+    return SYNC_OK;
 }
 
 

@@ -34,6 +34,66 @@ prepare_met(void)
 }
 
 
+static void
+set_user(void)
+{
+    (void) sync_registry_set_user(&worker, mine, zone_name("another"));
+    (void) sync_registry_set_user(&worker, mine, zone_name(""));
+    (void) sync_registry_set_user(&worker, mine, zone_name("third"));
+}
+
+
+/* of each some came before it, and some after */
+
+static void
+prepare_users(void)
+{
+    ngx_uint_t  i;
+
+    static const char  *names[] = { "other", "another", "third" };
+
+    prepare_none();
+
+    for (i = 0; i < unit_count(names); i++) {
+        (void) zone_client(&worker, names[i]);
+    }
+
+    mine = zone_client(&worker, "other");
+
+    for (i = 0; i < unit_count(names); i++) {
+        (void) zone_client(&worker, names[i]);
+    }
+}
+
+
+static void
+add_user(void)
+{
+    (void) zone_client(&worker, "other");
+}
+
+
+/* the clients of a user */
+
+static ngx_uint_t
+count_user(sync_zone_t *w, const char *name)
+{
+    ngx_uint_t              n, more;
+    u_char                  ids[16 * SYNC_ID_LEN];
+    sync_registry_cursor_t  cursor;
+
+    n = 0;
+    ngx_memzero(&cursor, sizeof(sync_registry_cursor_t));
+
+    do {
+        n += sync_registry_of_user(w, zone_name(name), &cursor, ids, 16,
+                                   &more);
+    } while (more);
+
+    return n;
+}
+
+
 /* three have left, the first of whom was told of */
 
 static void

@@ -261,13 +261,4 @@ mirror_begin(void)
 }
 
 
-static void
-set_user(void)
-{
-    (void) sync_registry_set_user(&worker, mine, zone_name("another"));
-    (void) sync_registry_set_user(&worker, mine, zone_name(""));
-    (void) sync_registry_set_user(&worker, mine, zone_name("third"));
-}
-
-
 #endif /* _CRASH_SID_H_INCLUDED_ */

@@ -154,6 +154,9 @@ static void prepare_mirror(void);
 static void mirror_message(void);
 static void mirror_begin(void);
 static void set_user(void);
+static void prepare_users(void);
+static void add_user(void);
+static ngx_uint_t count_user(sync_zone_t *w, const char *name);
 
 
 static void share_begin(void);
@@ -205,6 +208,9 @@ static crash_case_t  cases[] = {
     { "clients that Redis was told of", prepare_formers, former_told },
     { "clients that are forgotten", prepare_formers, former_expire },
     { "a user of a client", prepare_record, set_user },
+    { "a user of a client among its others", prepare_users, set_user },
+    { "a new client among those of its user", prepare_users, add_user },
+    { "one that leaves from among them", prepare_users, remove_record },
     { "a session of polls that comes and goes", prepare_none, sid_create },
     { "a POST of a session", prepare_sid, sid_post },
     { "a GET of a session", prepare_sid, sid_get },
@@ -365,6 +371,10 @@ go_on(sync_zone_t *w)
     rec = met(w, "survivor");
     if (rec == NULL) {
         return "no record";
+    }
+
+    if (count_user(w, "survivor") == 0 || count_user(w, "other") == 0) {
+        return "no user";
     }
 
     for (i = 0; i < unit_count(names); i++) {

@@ -25,6 +25,7 @@ typedef struct {
 static void test_ids(void);
 static void test_random(void);
 static void test_page(void);
+static void test_users(void);
 static void test_full(void);
 
 static sync_zone_t  z, workers[3];
@@ -46,6 +47,7 @@ main(int argc, char **argv)
     test_ids();
     test_random();
     test_page();
+    test_users();
     test_full();
 
     zone_destroy();
@@ -103,23 +105,40 @@ test_ids(void)
 }
 
 
+/* half of them are of three users */
+
 static void
-add(client_t *c)
+choose_user(client_t *c, sync_str_t *user)
 {
-    size_t      i, len;
-    u_char      random[SYNC_ID_LEN];
-    sync_str_t  user;
+    size_t  len;
 
     len = zone_random(4) ? zone_random(40) : zone_random(256);
     ngx_memset(c->user, 'a' + (int) zone_random(26), len);
     c->user[len] = '\0';
 
+    if (zone_random(2)) {
+        len = 1 + zone_random(3);
+        ngx_memset(c->user, 'U', len);
+        c->user[len] = '\0';
+    }
+
+    user->data = (u_char *) c->user;
+    user->len = len;
+}
+
+
+static void
+add(client_t *c)
+{
+    size_t      i;
+    u_char      random[SYNC_ID_LEN];
+    sync_str_t  user;
+
+    choose_user(c, &user);
+
     for (i = 0; i < sizeof(random); i++) {
         random[i] = (u_char) zone_random(256);
     }
-
-    user.data = (u_char *) c->user;
-    user.len = len;
 
     c->slot = zone_random(3);
     c->cookie = zone_random(1000000);
@@ -169,6 +188,7 @@ test_random(void)
     int         good, right;
     client_t   *c;
     ngx_uint_t  i, n;
+    sync_str_t  user;
 
     good = 1;
     right = 1;
@@ -182,6 +202,14 @@ test_random(void)
 
         } else {
             good = found(c);
+
+            if (zone_random(4) == 0) {
+                choose_user(c, &user);
+                good = good && sync_registry_set_user(&workers[c->slot],
+                                                      c->rec, &user)
+                               == SYNC_OK;
+                good = good && found(c);
+            }
 
             if (zone_random(3) == 0) {
                 sync_registry_remove(&workers[c->slot], c->rec);
@@ -266,6 +294,149 @@ test_page(void)
     ok(page(10, 1), "by pages of 10");
     ok(page(REGISTRY_CLIENTS, 1), "by large pages");
     ok(page(1, 0), "none twice by pages of 1");
+}
+
+
+/* Lists a user; at each page some of those listed and not listed go. */
+
+static int
+of_user(const char *name, ngx_uint_t size, ngx_uint_t leave)
+{
+    int                     good;
+    u_char                  ids[100 * SYNC_ID_LEN];
+    client_t               *c;
+    ngx_uint_t              i, k, n, more, calls;
+    sync_str_t              user;
+    sync_registry_cursor_t  cursor;
+
+    for (k = 0; k < REGISTRY_CLIENTS; k++) {
+        clients[k].seen = 0;
+    }
+
+    user.data = (u_char *) name;
+    user.len = strlen(name);
+
+    good = 1;
+    calls = 0;
+
+    memset(&cursor, 0, sizeof(cursor));
+
+    do {
+        n = sync_registry_of_user(&z, &user, &cursor, ids, size, &more);
+        good = good && n <= size && calls++ < 10000;
+
+        for (i = 0; i < n; i++) {
+
+            for (k = 0; k < REGISTRY_CLIENTS; k++) {
+                c = &clients[k];
+
+                if (memcmp(c->id, ids + i * SYNC_ID_LEN, SYNC_ID_LEN) == 0) {
+                    good = good && c->rec && strcmp(c->user, name) == 0;
+                    c->seen++;
+                }
+            }
+        }
+
+        for (i = 0; i < leave; i++) {
+            c = &clients[zone_random(REGISTRY_CLIENTS)];
+
+            if (i == 0 && n) {
+
+                /* the one where it stands */
+
+                for (k = 0; k < REGISTRY_CLIENTS; k++) {
+                    if (memcmp(clients[k].id, ids + (n - 1) * SYNC_ID_LEN,
+                               SYNC_ID_LEN)
+                        == 0)
+                    {
+                        c = &clients[k];
+                    }
+                }
+            }
+
+            if (c->rec) {
+                sync_registry_remove(&workers[c->slot], c->rec);
+                c->rec = NULL;
+            }
+        }
+
+    } while (more && good);
+
+    for (k = 0; k < REGISTRY_CLIENTS; k++) {
+        c = &clients[k];
+
+        good = good && c->seen <= 1;
+
+        if (c->rec && strcmp(c->user, name) == 0) {
+            good = good && c->seen == 1;
+        }
+    }
+
+    return good;
+}
+
+
+static void
+fill(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < REGISTRY_CLIENTS; i++) {
+        if (clients[i].rec == NULL) {
+            add(&clients[i]);
+        }
+    }
+}
+
+
+static void
+empty(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < REGISTRY_CLIENTS; i++) {
+        if (clients[i].rec) {
+            sync_registry_remove(&workers[clients[i].slot], clients[i].rec);
+            clients[i].rec = NULL;
+        }
+    }
+}
+
+
+static void
+test_users(void)
+{
+    int       good;
+    uint32_t  mask;
+
+    fill();
+
+    ok(of_user("U", 100, 0), "clients of a user");
+    ok(of_user("UU", 7, 0), "by pages of 7");
+    ok(of_user("UUU", 1, 0), "one by one");
+    ok(of_user("nobody", 100, 0), "of a user without any");
+
+    /* all in one chain, longer than what is looked at in one call */
+
+    empty();
+    mask = z.sh->mask;
+    z.sh->mask = 0;
+    fill();
+
+    ok(of_user("U", 100, 0), "in a chain with all others");
+    ok(zone_right(&z), "the zone is right");
+
+    good = 1;
+
+    while (z.sh->nclients > REGISTRY_CLIENTS / 4) {
+        good = good && of_user("UU", 3, 5);
+    }
+
+    ok(good, "some leave meanwhile");
+    ok(zone_right(&z), "the zone is right");
+
+    empty();
+    z.sh->mask = mask;
 }
 
 
