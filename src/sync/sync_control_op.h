@@ -87,6 +87,10 @@ ngx_int_t sync_control_session_delete(sync_control_t *ctl);
 ngx_int_t sync_control_session_revoke(sync_control_t *ctl);
 ngx_int_t sync_control_session_login(sync_control_t *ctl);
 
+/* What another host asks for: of a user's sessions, those of this one alone. */
+ngx_int_t sync_control_host_kick(sync_control_t *ctl);
+ngx_int_t sync_control_host_revoke(sync_control_t *ctl);
+
 /* The token's clients join or leave "room", and its session says so. */
 ngx_int_t sync_control_session_member(sync_control_t *ctl, sync_str_t *token,
     ngx_uint_t leave);

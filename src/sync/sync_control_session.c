@@ -20,6 +20,9 @@
  *     login:          save --> tokens of the user --> too many: kick, kick ...
  *     revoke, kick:            tokens of the user --> delete, delete ...
  *
+ * A session that a hook gave a client without a token is in the zone of its
+ * host alone: other hosts are asked to revoke those of a user, or to kick.
+ *
  * Where sessions are elsewhere each step is waited for.
  */
 
@@ -52,6 +55,8 @@ struct sync_control_sessions_s {
 
 static sync_control_sessions_t *sync_control_sessions(sync_control_t *ctl,
     sync_control_next_pt next);
+static sync_control_sessions_t *sync_control_sessions_create(
+    sync_control_t *ctl, sync_control_next_pt next);
 static void sync_control_sessions_cleanup(void *data);
 static void sync_control_sessions_done(sync_session_op_t *op, ngx_int_t rc);
 static ngx_int_t sync_control_sessions_wait(sync_control_sessions_t *cs,
@@ -71,6 +76,7 @@ static ngx_int_t sync_control_limited(sync_control_sessions_t *cs,
     ngx_int_t rc);
 static ngx_int_t sync_control_listed(sync_control_sessions_t *cs,
     ngx_int_t rc);
+static ngx_int_t sync_control_host(sync_control_t *ctl, ngx_uint_t told);
 static ngx_int_t sync_control_each(sync_control_sessions_t *cs);
 static ngx_int_t sync_control_forgotten(sync_control_sessions_t *cs);
 static ngx_int_t sync_control_gone(sync_control_sessions_t *cs, ngx_int_t rc);
@@ -344,9 +350,59 @@ sync_control_listed(sync_control_sessions_t *cs, ngx_int_t rc)
         return sync_control_session_error(cs->ctl, rc);
     }
 
+    if (cs->user.len
+        && (cs->ctl->local || cs->ctl->settings->session->realm)
+        && sync_session_bound(&cs->op, &cs->user) != SYNC_OK)
+    {
+        return SYNC_ERROR;
+    }
+
     cs->n = cs->op.tokens->nelts;
 
     return sync_control_each(cs);
+}
+
+
+ngx_int_t
+sync_control_host_kick(sync_control_t *ctl)
+{
+    return sync_control_host(ctl, 1);
+}
+
+
+ngx_int_t
+sync_control_host_revoke(sync_control_t *ctl)
+{
+    return sync_control_host(ctl, 0);
+}
+
+
+static ngx_int_t
+sync_control_host(sync_control_t *ctl, ngx_uint_t told)
+{
+    sync_control_sessions_t  *cs;
+
+    if (!ctl->local) {
+        return sync_control_invalid(ctl, "it is for hosts to ask of others");
+    }
+
+    cs = sync_control_sessions_create(ctl, sync_control_listed);
+
+    if (cs == NULL
+        || sync_control_string(ctl, "user", &cs->user) != SYNC_OK
+        || sync_control_string(ctl, "except", &cs->except) == SYNC_ERROR
+        || sync_control_string(ctl, "reason", &cs->reason) == SYNC_ERROR)
+    {
+        return SYNC_ERROR;
+    }
+
+    cs->told = told;
+
+    if (cs->reason.len == 0) {
+        sync_str_set(&cs->reason, "session-replaced");
+    }
+
+    return sync_control_listed(cs, SYNC_OK);
 }
 
 
@@ -409,7 +465,9 @@ sync_control_each(sync_control_sessions_t *cs)
 static ngx_int_t
 sync_control_forgotten(sync_control_sessions_t *cs)
 {
-    if (cs->ctl->settings->session->kind != SYNC_SESSION_HOOK) {
+    if (cs->ctl->settings->session->kind != SYNC_SESSION_HOOK
+        || sync_token_is_bound(&cs->op.token))
+    {
         return SYNC_OK;
     }
 
@@ -496,14 +554,21 @@ sync_control_member_saved(sync_control_sessions_t *cs, ngx_int_t rc)
 static sync_control_sessions_t *
 sync_control_sessions(sync_control_t *ctl, sync_control_next_pt next)
 {
-    ngx_pool_cleanup_t       *cln;
-    sync_control_sessions_t  *cs;
-
     if (!sync_session_on(ctl->settings)) {
         (void) sync_control_invalid(ctl, "there are no sessions: "
                                     "\"sync_session\" is off");
         return NULL;
     }
+
+    return sync_control_sessions_create(ctl, next);
+}
+
+
+static sync_control_sessions_t *
+sync_control_sessions_create(sync_control_t *ctl, sync_control_next_pt next)
+{
+    ngx_pool_cleanup_t       *cln;
+    sync_control_sessions_t  *cs;
 
     cln = ngx_pool_cleanup_add(ctl->pool, sizeof(sync_control_sessions_t));
     if (cln == NULL) {

@@ -23,6 +23,14 @@ typedef struct {
 } sync_control_way_t;
 
 
+/* What others are asked for where it is another operation. */
+
+typedef struct {
+    const char               *name;
+    const char               *asked;
+} sync_control_host_t;
+
+
 struct sync_control_spread_s {
     const sync_control_way_t  *way;
     sync_control_t            *ctl;
@@ -39,6 +47,8 @@ struct sync_control_spread_s {
 
 
 static const sync_control_way_t *sync_control_way(const char *name);
+static const char *sync_control_host_way(sync_control_t *ctl,
+    const char *name);
 static ngx_uint_t sync_control_spreads_clients(sync_control_t *ctl);
 static ngx_uint_t sync_control_spreads_kick(sync_control_t *ctl);
 static ngx_uint_t sync_control_has(sync_control_t *ctl, const char *field);
@@ -66,7 +76,17 @@ static const sync_control_way_t  sync_control_ways[] = {
       sync_control_spreads_clients },
     { "emit", NULL, NULL, NULL, "receivers", NULL,
       sync_control_spreads_clients },
+    { "session/revoke", NULL, NULL, NULL, "sessions", NULL, NULL },
+    { "host/kick", NULL, NULL, NULL, "sessions", NULL, NULL },
+    { "host/revoke", NULL, NULL, NULL, "sessions", NULL, NULL },
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};
+
+
+static const sync_control_host_t  sync_control_hosts[] = {
+    { "kick", "host/kick" },
+    { "session/revoke", "host/revoke" },
+    { NULL, NULL }
 };
 
 
@@ -88,6 +108,7 @@ sync_control_spread(sync_control_t *ctl, const char *name,
         return sync_control_local(ctl, name, run);
     }
 
+    name = sync_control_host_way(ctl, name);
     way = sync_control_way(name);
 
     if (way == NULL || !sync_cluster_enabled()
@@ -146,6 +167,27 @@ sync_control_way(const char *name)
     }
 
     return NULL;
+}
+
+
+/* Of sessions each host ends those that it has alone. */
+
+static const char *
+sync_control_host_way(sync_control_t *ctl, const char *name)
+{
+    const sync_control_host_t  *host;
+
+    if (!sync_session_on(ctl->settings) || !sync_control_has(ctl, "user")) {
+        return name;
+    }
+
+    for (host = sync_control_hosts; host->name; host++) {
+        if (ngx_strcmp(host->name, name) == 0) {
+            return host->asked;
+        }
+    }
+
+    return name;
 }
 
 

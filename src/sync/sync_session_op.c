@@ -13,6 +13,8 @@
 
 
 static ngx_int_t sync_session_edit_zone(sync_session_op_t *op);
+static ngx_int_t sync_session_list(sync_session_op_t *op, uint32_t realm,
+    sync_str_t *user);
 static ngx_int_t sync_session_set_zone(sync_session_op_t *op,
     sync_session_data_t *data, uint64_t version);
 
@@ -164,18 +166,29 @@ sync_session_delete(sync_session_op_t *op)
 ngx_int_t
 sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
 {
+    if (op->settings->session->users[0].len) {
+        return sync_session_call_tokens(op, user);
+    }
+
+    return sync_session_list(op, op->settings->session->realm, user);
+}
+
+
+ngx_int_t
+sync_session_bound(sync_session_op_t *op, sync_str_t *user)
+{
+    return sync_session_list(op, 0, user);
+}
+
+
+static ngx_int_t
+sync_session_list(sync_session_op_t *op, uint32_t realm, sync_str_t *user)
+{
     u_char               *p;
     uint16_t              len;
     ngx_uint_t            n, total;
     sync_str_t           *t;
-    sync_settings_t      *s;
     sync_session_mark_t  *marks;
-
-    s = op->settings;
-
-    if (s->session->users[0].len) {
-        return sync_session_call_tokens(op, user);
-    }
 
     p = ngx_pnalloc(op->pool, SYNC_SESSION_TOKENS);
     if (p == NULL) {
@@ -188,7 +201,7 @@ sync_session_tokens(sync_session_op_t *op, sync_str_t *user)
         return SYNC_ERROR;
     }
 
-    n = sync_session_store_tokens(s->main->zone, s->session->realm, user,
+    n = sync_session_store_tokens(op->settings->main->zone, realm, user,
                                   marks, SYNC_SESSION_MARKS, p,
                                   SYNC_SESSION_TOKENS, &total);
 

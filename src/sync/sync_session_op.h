@@ -41,6 +41,13 @@ ngx_int_t sync_session_delete(sync_session_op_t *op);
  */
 ngx_int_t sync_session_tokens(sync_session_op_t *op, sync_str_t *user);
 
+/*
+ * The same of those that were made for a connection of this host, whose
+ * sessions are in its zone; and of all others there, if that is where sessions
+ * are.
+ */
+ngx_int_t sync_session_bound(sync_session_op_t *op, sync_str_t *user);
+
 /* Forgets one that is waited for; what was begun may be done all the same. */
 void sync_session_cancel(sync_session_op_t *op);
 
