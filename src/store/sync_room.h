@@ -382,16 +382,21 @@ ngx_int_t sync_room_rebase(sync_zone_t *z, sync_str_t *name,
 /* what sync_room_linked() returns until then; never a link */
 #define SYNC_ROOM_LOADING  ((uint32_t) -1)
 
+typedef enum {
+    SYNC_MIRROR_TELL = 0,
+    SYNC_MIRROR_MEMBERS,                /* patterns know of it */
+    SYNC_MIRROR_QUIET                   /* nobody is told */
+} sync_mirror_tell_e;
+
 /*
- * Appends a message that has its place, m->lsn and m->nonce behind prev, and
- * tells nobody of it if quiet.
+ * Appends a message that has its place, m->lsn and m->nonce behind prev.
  *
  * Returns SYNC_OK; SYNC_DECLINED if it is there already; SYNC_AGAIN if what
  * stands before it is missing; SYNC_ERROR if it is of another life of the
  * log; or SYNC_BUSY if the zone is full.
  */
 ngx_int_t sync_room_mirror(sync_zone_t *z, sync_str_t *name,
-    sync_position_t *prev, sync_message_t *m, ngx_uint_t quiet,
+    sync_position_t *prev, sync_message_t *m, sync_mirror_tell_e tell,
     sync_published_t *p);
 
 /* Tells only the patterns that match the room. */

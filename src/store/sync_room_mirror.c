@@ -103,7 +103,7 @@ sync_room_rebase(sync_zone_t *z, sync_str_t *name, sync_room_rule_t *rule,
 
 ngx_int_t
 sync_room_mirror(sync_zone_t *z, sync_str_t *name, sync_position_t *prev,
-    sync_message_t *m, ngx_uint_t quiet, sync_published_t *p)
+    sync_message_t *m, sync_mirror_tell_e tell, sync_published_t *p)
 {
     uint32_t      nonce;
     ngx_int_t     rc;
@@ -157,13 +157,16 @@ sync_room_mirror(sync_zone_t *z, sync_str_t *name, sync_position_t *prev,
 
         sync_text_add_locked(z, name, m);
 
-        if (quiet) {
+        if (tell == SYNC_MIRROR_QUIET) {
             sync_room_pass(z, room);
 
         } else {
             sync_room_announce_locked(z, room, p);
             sync_receipt_expect_locked(z, m,
                                        sync_room_deliverers_locked(room));
+        }
+
+        if (tell == SYNC_MIRROR_TELL) {
             (void) sync_room_patterns_locked(z, name, room, m, p);
         }
     }

@@ -91,6 +91,9 @@ static ngx_int_t sync_cluster_parse(ngx_uint_t shard, sync_str_t *payload,
     sync_packet_t *packet);
 static ngx_uint_t sync_cluster_known(ngx_uint_t shard,
     sync_packet_t *packet);
+static void sync_cluster_note(ngx_uint_t shard, sync_packet_t *packet);
+static sync_cluster_sender_t *sync_cluster_sender(ngx_uint_t shard,
+    sync_packet_t *packet);
 static void sync_cluster_unpack(sync_message_t *m, sync_packet_t *packet);
 static void sync_cluster_announce(sync_message_t *m);
 
@@ -109,6 +112,13 @@ static const sync_topic_handler_t  sync_cluster_topic = {
     sync_mirror_keep,
     sync_mirror_wanted,
     sync_mirror_forget
+};
+
+
+static const sync_mirror_handler_t  sync_cluster_mirror_handler = {
+    sync_cluster_tell_linked,
+    sync_cluster_known,
+    sync_cluster_note
 };
 
 
@@ -142,7 +152,7 @@ sync_cluster_init_worker(sync_main_settings_t *main)
     sync_question_init_worker(main);
     sync_lease_init_worker(main);
     sync_append_init_worker(main);
-    sync_mirror_init_worker(main, sync_cluster_tell_linked);
+    sync_mirror_init_worker(main, &sync_cluster_mirror_handler);
     sync_topic_init_worker(main, &sync_cluster_topic);
     sync_redis_listen(&sync_cluster_subscriber);
 }
@@ -884,17 +894,11 @@ sync_cluster_placed(ngx_uint_t shard, sync_str_t *room,
         return;
     }
 
-    /* a pattern has it too, but the room's own log comes first */
-
-    if (topic == NULL && sync_cluster_known(shard, &packet)) {
-        return;
-    }
-
     if (packet.host != z->sh->id) {
         sync_zone_count(z, SYNC_COUNT_CLUSTER_RECEIVED, 1);
     }
 
-    sync_mirror_message(topic, room, place, &packet);
+    sync_mirror_message(shard, topic, room, place, &packet);
 }
 
 
@@ -958,6 +962,8 @@ sync_cluster_parse(ngx_uint_t shard, sync_str_t *payload,
         return SYNC_DECLINED;
     }
 
+    sync_cluster_note(shard, packet);
+
     sync_zone_count(z, SYNC_COUNT_CLUSTER_RECEIVED, 1);
 
     return SYNC_OK;
@@ -968,6 +974,30 @@ sync_cluster_parse(ngx_uint_t shard, sync_str_t *payload,
 
 static ngx_uint_t
 sync_cluster_known(ngx_uint_t shard, sync_packet_t *packet)
+{
+    sync_cluster_sender_t  *s;
+
+    s = sync_cluster_sender(shard, packet);
+
+    return s && packet->number <= s->number;
+}
+
+
+static void
+sync_cluster_note(ngx_uint_t shard, sync_packet_t *packet)
+{
+    sync_cluster_sender_t  *s;
+
+    s = sync_cluster_sender(shard, packet);
+
+    if (s && packet->number > s->number) {
+        s->number = packet->number;
+    }
+}
+
+
+static sync_cluster_sender_t *
+sync_cluster_sender(ngx_uint_t shard, sync_packet_t *packet)
 {
     uint64_t                h;
     sync_cluster_t         *cl;
@@ -980,7 +1010,7 @@ sync_cluster_known(ngx_uint_t shard, sync_packet_t *packet)
                                  * sizeof(sync_cluster_sender_t),
                                  ngx_cycle->log);
         if (cl->senders == NULL) {
-            return 0;
+            return NULL;
         }
     }
 
@@ -997,13 +1027,7 @@ sync_cluster_known(ngx_uint_t shard, sync_packet_t *packet)
         s->number = 0;
     }
 
-    if (packet->number <= s->number) {
-        return 1;
-    }
-
-    s->number = packet->number;
-
-    return 0;
+    return s;
 }
 
 

@@ -35,17 +35,16 @@ static void sync_mirror_unpack(sync_message_t *m, sync_packet_place_t *place,
     sync_packet_t *packet);
 
 
-static sync_main_settings_t  *sync_mirror_main;
-
-static void  (*sync_mirror_linked)(sync_str_t *room);
+static sync_main_settings_t         *sync_mirror_main;
+static const sync_mirror_handler_t  *sync_mirror_handler;
 
 
 void
 sync_mirror_init_worker(sync_main_settings_t *main,
-    void (*linked)(sync_str_t *room))
+    const sync_mirror_handler_t *handler)
 {
     sync_mirror_main = main;
-    sync_mirror_linked = linked;
+    sync_mirror_handler = handler;
 }
 
 
@@ -60,9 +59,14 @@ sync_mirror_load(sync_topic_t *topic)
     }
 
     topic->again = 0;
+    topic->begun = 0;
+
     topic->whole = (sync_room_top(sync_mirror_main->zone, &topic->room, &top)
                     != SYNC_OK);
-    topic->begun = 0;
+
+    /* members may have come first */
+
+    topic->blank = (!topic->whole && top.lsn == 0 && top.nonce == 0);
 
     sync_mirror_read(topic);
 }
@@ -350,6 +354,10 @@ sync_mirror_entry(sync_topic_t *topic, redisReply *reply, ngx_uint_t first)
 
     rc = sync_mirror_append(topic, &place, &packet);
 
+    if (rc == SYNC_OK && !topic->whole && !topic->blank) {
+        sync_mirror_handler->note(topic->shard, &packet);
+    }
+
     if (rc == SYNC_DECLINED) {
         return SYNC_OK;
     }
@@ -393,32 +401,45 @@ sync_mirror_done(sync_topic_t *topic)
     }
 
     topic->whole = 0;
+    topic->blank = 0;
     topic->behind = 0;
+    topic->read = 1;
     topic->link = z->sh->links[topic->shard];
 
     sync_room_link(z, &topic->room, topic->link, &wake);
     sync_wake_send(z, &wake);
 
-    sync_mirror_linked(&topic->room);
+    sync_mirror_handler->linked(&topic->room);
 }
 
 
 void
-sync_mirror_message(sync_topic_t *topic, sync_str_t *room,
+sync_mirror_message(ngx_uint_t shard, sync_topic_t *topic, sync_str_t *room,
     sync_packet_place_t *place, sync_packet_t *packet)
 {
     ngx_int_t          rc;
     sync_message_t     m;
     sync_published_t   p;
 
-    if (topic == NULL) {
+    if ((topic == NULL || topic->whole || topic->blank)
+        && !sync_mirror_handler->known(shard, packet))
+    {
         sync_mirror_unpack(&m, place, packet);
         sync_room_patterns(sync_mirror_main->zone, room, &m, &p);
         sync_wake_send(sync_mirror_main->zone, &p.wake);
+
+        sync_mirror_handler->note(shard, packet);
+    }
+
+    if (topic == NULL) {
         return;
     }
 
     rc = sync_mirror_append(topic, place, packet);
+
+    if (rc == SYNC_OK) {
+        sync_mirror_handler->note(shard, packet);
+    }
 
     if (rc != SYNC_OK && rc != SYNC_DECLINED) {
         sync_mirror_load(topic);
@@ -430,14 +451,27 @@ static ngx_int_t
 sync_mirror_append(sync_topic_t *topic, sync_packet_place_t *place,
     sync_packet_t *packet)
 {
-    ngx_int_t          rc;
-    sync_message_t     m;
-    sync_published_t   p;
+    ngx_int_t            rc;
+    sync_message_t       m;
+    sync_published_t     p;
+    sync_mirror_tell_e   tell;
 
     sync_mirror_unpack(&m, place, packet);
 
+    tell = topic->whole ? SYNC_MIRROR_QUIET : SYNC_MIRROR_TELL;
+
+    /* till then, patterns heard of it as it came, or are not to */
+
+    if (!topic->whole
+        && (topic->blank
+            || (!topic->read
+                && sync_mirror_handler->known(topic->shard, packet))))
+    {
+        tell = SYNC_MIRROR_MEMBERS;
+    }
+
     rc = sync_room_mirror(sync_mirror_main->zone, &topic->room, &place->prev,
-                          &m, topic->whole, &p);
+                          &m, tell, &p);
 
     if (rc == SYNC_OK) {
         sync_wake_send(sync_mirror_main->zone, &p.wake);

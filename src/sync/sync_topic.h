@@ -47,6 +47,8 @@ typedef struct {
     unsigned             subscribed:1;  /* the channel, by this link */
     unsigned             whole:1;       /* reads all, and tells nobody yet */
     unsigned             begun:1;       /* something of it was read */
+    unsigned             read:1;        /* all of it was, once */
+    unsigned             blank:1;       /* nothing was known of it before */
     unsigned             again:1;       /* more came meanwhile */
     unsigned             behind:1;      /* could not be read, to be tried */
 } sync_topic_t;

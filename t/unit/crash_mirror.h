@@ -30,7 +30,8 @@ follow_entry(uint64_t lsn, uint32_t life, ngx_uint_t quiet)
     prev.lsn = lsn - 1;
     prev.nonce = (uint32_t) lsn - 1 + life;
 
-    (void) sync_room_mirror(&worker, zone_name("mir:1"), &prev, &m, quiet, &p);
+    (void) sync_room_mirror(&worker, zone_name("mir:1"), &prev, &m,
+        quiet ? SYNC_MIRROR_QUIET : SYNC_MIRROR_TELL, &p);
 }
 
 

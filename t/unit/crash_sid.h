@@ -230,7 +230,8 @@ mirror(const char *name, sync_position_t *prev, ngx_uint_t quiet)
     zone_message(&m, "[\"e\",1]");
     m.lsn = prev->lsn + 1;
 
-    (void) sync_room_mirror(&worker, zone_name(name), prev, &m, quiet, &p);
+    (void) sync_room_mirror(&worker, zone_name(name), prev, &m,
+        quiet ? SYNC_MIRROR_QUIET : SYNC_MIRROR_TELL, &p);
 }
 
 

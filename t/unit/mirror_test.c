@@ -62,7 +62,8 @@ give(place_t *prev, place_t *at, ngx_uint_t quiet)
     pos.lsn = prev->lsn;
     pos.nonce = prev->nonce;
 
-    return sync_room_mirror(&z, zone_name("r"), &pos, &m, quiet, &p);
+    return sync_room_mirror(&z, zone_name("r"), &pos, &m,
+        quiet ? SYNC_MIRROR_QUIET : SYNC_MIRROR_TELL, &p);
 }
 
 
