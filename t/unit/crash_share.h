@@ -79,6 +79,45 @@ make_call(sync_zone_t *w, sync_share_t *s)
 }
 
 
+/* What workers that are killed at any time do with one another's shares. */
+
+static void
+share_some(sync_member_t *m)
+{
+    u_char               buf[SYNC_SHARE_MAX * sync_share_text_size(8)];
+    uint32_t             i;
+    sync_wake_set_t      wake;
+    sync_share_texts_t   t;
+
+    wake.n = 0;
+    member = m;
+
+    share(&worker, (uint32_t) zone_random(SYNC_SHARE_MAX), &own);
+
+    if (call) {
+        t.buf = buf;
+        t.size = sizeof(buf);
+
+        (void) sync_share_collect(&worker, call, NULL, &t);
+
+        for (i = 0; i < t.n; i++) {
+            (void) sync_share_put(&worker, t.numbers[i], buf, 40,
+                                  SYNC_SHARE_CALLED, &wake);
+            (void) sync_share_put(&worker, t.numbers[i], NULL, 0,
+                                  SYNC_SHARE_DONE, &wake);
+        }
+    }
+
+    if (own) {
+        if (zone_random(2)) {
+            (void) sync_share_close(&worker, own);
+        }
+
+        share_take();
+    }
+}
+
+
 static void
 share_begin(void)
 {
@@ -192,7 +231,7 @@ prepare_answered(void)
 static void
 share_take(void)
 {
-    u_char               buf[64];
+    u_char               buf[512];
     size_t               len;
     sync_share_state_e   state;
 

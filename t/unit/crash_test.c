@@ -169,6 +169,7 @@ static void prepare_appointed(void);
 static void share_leave(void);
 static void prepare_answered(void);
 static void share_take(void);
+static void share_some(sync_member_t *m);
 
 
 static crash_case_t  cases[] = {
@@ -832,6 +833,12 @@ work(uint64_t seed)
             break;
 
         case 7:
+            if (rec->members) {
+                share_some(rec->members);
+            }
+
+            break;
+
         case 8:
         case 9:
             if (rec->members) {
