@@ -772,22 +772,29 @@ sync_presence_over(sync_presence_t *e)
 
 
 ngx_int_t
-sync_presence_waits(sync_zone_t *z, uint32_t realm, sync_str_t *user)
+sync_presence_waits(sync_zone_t *z, uint32_t realm, sync_str_t *user,
+    sync_presence_copy_t *copy)
 {
+    ngx_int_t             rc;
     sync_presence_t      *e;
     sync_presence_key_t   key;
 
-    e = NULL;
+    rc = SYNC_DECLINED;
 
     sync_zone_lock(z);
 
     if (sync_presence_key(z, &key, realm, user) == SYNC_OK) {
         e = *sync_presence_find_locked(z, &key);
+
+        if (e && e->state == SYNC_PRESENCE_GRACE) {
+            sync_presence_copy(copy, e);
+            rc = SYNC_OK;
+        }
     }
 
     sync_zone_unlock(z);
 
-    return (e && e->state == SYNC_PRESENCE_GRACE) ? SYNC_OK : SYNC_DECLINED;
+    return rc;
 }
 
 

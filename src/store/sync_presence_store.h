@@ -177,9 +177,12 @@ void sync_presence_forget(sync_zone_t *z, uint32_t realm, sync_str_t *user);
 ngx_int_t sync_presence_due(sync_zone_t *z, uint32_t *bucket, ngx_msec_t ms,
     sync_presence_copy_t *copy);
 
-/* Whether it still is; and: it is no more.  SYNC_OK or SYNC_DECLINED. */
+/*
+ * The user's grace, if it still has one; and: it has none any more.  SYNC_OK or
+ * SYNC_DECLINED.
+ */
 ngx_int_t sync_presence_waits(sync_zone_t *z, uint32_t realm,
-    sync_str_t *user);
+    sync_str_t *user, sync_presence_copy_t *copy);
 ngx_int_t sync_presence_end(sync_zone_t *z, uint32_t realm,
     sync_str_t *user);
 

@@ -468,6 +468,8 @@ sync_registry_copy(sync_record_info_t *info, sync_record_t *rec)
     info->left = 0;
     info->nrooms = sync_registry_rooms(rec);
     info->transport = rec->transport;
+    info->presence = rec->presence;
+    info->away = rec->away;
     info->user_len = 0;
 
     if (rec->user) {

@@ -104,6 +104,8 @@ typedef struct {
     uint32_t             left;          /* the same; 0: it is here */
     uint16_t             nrooms;
     uint8_t              transport;
+    uint8_t              presence;      /* it counts; for one that is here */
+    uint8_t              away;
     uint8_t              user_len;
     u_char               user[255];
 } sync_record_info_t;

@@ -42,6 +42,9 @@ static void sync_command_reply(sync_client_t *c, sync_entry_t *e);
 static sync_client_t *sync_command_client(sync_json_t *command);
 
 
+sync_command_present_pt  sync_command_present;
+
+
 ngx_int_t
 sync_command_disconnect(sync_main_settings_t *main, const u_char *id,
     ngx_uint_t code, sync_str_t *reason)
@@ -255,6 +258,11 @@ sync_command_obey(sync_entry_t *e)
 
     if (sync_json_get(&v, &command, "up") == SYNC_OK) {
         sync_cluster_obey_up();
+        return;
+    }
+
+    if (sync_json_get(&v, &command, "present") == SYNC_OK) {
+        sync_command_present(&v, &command);
         return;
     }
 

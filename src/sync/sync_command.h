@@ -63,6 +63,15 @@ void sync_command_write(sync_writer_t *w, const char *op, ngx_uint_t code,
     const char *key, sync_str_t *value);
 
 
+/*
+ * Who obeys what another host, or zone, says of a user: "present" of the
+ * command, and the whole of it.  Set once in a worker.
+ */
+typedef void (*sync_command_present_pt)(sync_json_t *v,
+    sync_json_t *command);
+
+extern sync_command_present_pt  sync_command_present;
+
 /* The client with this id if this worker holds it, or NULL. */
 sync_client_t *sync_command_lookup(const u_char *id);
 

@@ -73,6 +73,7 @@ static const sync_control_op_t  sync_control_ops[] = {
     { "clients", sync_control_clients, 1,
       " user room connected limit cursor " },
     { "client", sync_control_client, 1, " clientId " },
+    { "presence", sync_control_presence, 1, " room user limit cursor " },
     { "host/kick", sync_control_host_kick, 0, " user reason " },
     { "host/revoke", sync_control_host_revoke, 0, " user except " },
     { NULL, NULL, 0, NULL }

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <sync_control_asked.h>
 #include <sync_control.h>
+#include <sync_presence_ask.h>
 #include <sync_question.h>
 
 
@@ -55,6 +56,12 @@ sync_control_asked(sync_question_id_t *id, sync_str_t *what,
     sync_control_asked_t     *ca;
     sync_control_answer_t     answer;
     const sync_control_op_t  *op;
+
+    if (sync_str_is(what, "present")) {
+        sync_presence_ask_answer(sync_control_asked_settings.main->zone, id,
+                                 text);
+        return;
+    }
 
     op = sync_control_lookup(what);
 

@@ -103,12 +103,17 @@ ngx_int_t sync_control_rooms(sync_control_t *ctl);
 ngx_int_t sync_control_members(sync_control_t *ctl);
 ngx_int_t sync_control_clients(sync_control_t *ctl);
 ngx_int_t sync_control_client(sync_control_t *ctl);
+ngx_int_t sync_control_presence(sync_control_t *ctl);
 
 /* The same in the order of names or ids, for several hosts. */
 ngx_int_t sync_control_wide_rooms(sync_control_t *ctl);
 ngx_int_t sync_control_wide_members(sync_control_t *ctl, sync_str_t *room);
 ngx_int_t sync_control_wide_clients(sync_control_t *ctl,
     sync_former_filter_t *filter);
+
+/* Adds what another host says of a user. */
+void sync_control_presence_merge(sync_control_t *ctl, json_t *one,
+    json_t *other);
 
 /*
  * Ends an operation that returned SYNC_AGAIN, with what it would have

@@ -20,6 +20,8 @@ typedef struct {
     const char               *total;    /* a number; or NULL */
     const char               *first;    /* what one host has; or NULL */
     ngx_uint_t              (*spreads)(sync_control_t *ctl);    /* NULL: yes */
+    void                    (*merge)(sync_control_t *ctl, json_t *one,
+                                 json_t *other);    /* or NULL */
 } sync_control_way_t;
 
 
@@ -64,22 +66,25 @@ static int sync_control_spread_compare(const void *one, const void *two);
 
 
 static const sync_control_way_t  sync_control_ways[] = {
-    { "rooms", "rooms", "room", "members", NULL, NULL, NULL },
-    { "members", "members", "clientId", NULL, "count", NULL, NULL },
-    { "clients", "clients", "clientId", NULL, "count", NULL, NULL },
-    { "client", NULL, NULL, NULL, NULL, "client", NULL },
-    { "kick", NULL, NULL, NULL, "clients", NULL, sync_control_spreads_kick },
-    { "disconnect", NULL, NULL, NULL, "clients", NULL, NULL },
-    { "join", NULL, NULL, NULL, NULL, NULL, NULL },
-    { "leave", NULL, NULL, NULL, NULL, NULL, NULL },
+    { "rooms", "rooms", "room", "members", NULL, NULL, NULL, NULL },
+    { "members", "members", "clientId", NULL, "count", NULL, NULL, NULL },
+    { "clients", "clients", "clientId", NULL, "count", NULL, NULL, NULL },
+    { "client", NULL, NULL, NULL, NULL, "client", NULL, NULL },
+    { "presence", "users", "userId", NULL, NULL, NULL, NULL,
+      sync_control_presence_merge },
+    { "kick", NULL, NULL, NULL, "clients", NULL, sync_control_spreads_kick,
+      NULL },
+    { "disconnect", NULL, NULL, NULL, "clients", NULL, NULL, NULL },
+    { "join", NULL, NULL, NULL, NULL, NULL, NULL, NULL },
+    { "leave", NULL, NULL, NULL, NULL, NULL, NULL, NULL },
     { "publish", NULL, NULL, NULL, "receivers", NULL,
-      sync_control_spreads_clients },
+      sync_control_spreads_clients, NULL },
     { "emit", NULL, NULL, NULL, "receivers", NULL,
-      sync_control_spreads_clients },
-    { "session/revoke", NULL, NULL, NULL, "sessions", NULL, NULL },
-    { "host/kick", NULL, NULL, NULL, "sessions", NULL, NULL },
-    { "host/revoke", NULL, NULL, NULL, "sessions", NULL, NULL },
-    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+      sync_control_spreads_clients, NULL },
+    { "session/revoke", NULL, NULL, NULL, "sessions", NULL, NULL, NULL },
+    { "host/kick", NULL, NULL, NULL, "sessions", NULL, NULL, NULL },
+    { "host/revoke", NULL, NULL, NULL, "sessions", NULL, NULL, NULL },
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };
 
 
@@ -470,6 +475,10 @@ sync_control_spread_list(sync_control_spread_t *sp)
                 sync_control_set(ctl, last, sp->way->sum, json_integer(
                       json_integer_value(v) + json_integer_value(
                                 json_object_get(all[i], sp->way->sum))));
+            }
+
+            if (sp->way->merge) {
+                sp->way->merge(ctl, last, all[i]);
             }
 
             continue;

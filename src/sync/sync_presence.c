@@ -7,9 +7,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <sync_presence.h>
+#include <sync_cluster.h>
+#include <sync_command.h>
 #include <sync_fanout.h>
 #include <sync_notify.h>
+#include <sync_presence_ask.h>
 #include <sync_publish.h>
+#include <sync_relay.h>
 #include <sync_reply.h>
 #include <sync_ws.h>
 
@@ -20,6 +24,7 @@
 #define SYNC_PRESENCE_LOOKS   4096      /* clients a tick, or a part of them */
 #define SYNC_PRESENCE_PART    16
 #define SYNC_PRESENCE_IDLE    256       /* users a tick */
+#define SYNC_PRESENCE_ASKS    2000      /* ms, between two looks of that kind */
 
 
 /* a user's id escaped at its worst */
@@ -38,6 +43,7 @@ typedef struct {
     sync_main_settings_t  *main;
     sync_zone_t           *zone;
     ngx_uint_t             next;        /* client to be looked at */
+    ngx_msec_t             asked;       /* others, about those who are silent */
 } sync_presence_worker_t;
 
 
@@ -53,9 +59,14 @@ static size_t sync_presence_audible(u_char *buf);
 static sync_settings_t *sync_presence_settings(ngx_uint_t place);
 static uint64_t sync_presence_now(void);
 static void sync_presence_look(void);
-static void sync_presence_look_at(sync_client_t *c, ngx_uint_t *n);
+static void sync_presence_obey(sync_json_t *v, sync_json_t *command);
+static void sync_presence_came(sync_client_t *c, ngx_uint_t told);
+static ngx_uint_t sync_presence_is_idle(sync_client_t *c);
+static void sync_presence_idles(sync_client_t *c);
+static void sync_presence_idles_all(sync_presence_asked_t *who);
 static void sync_presence_sweep(void);
-static void sync_presence_gone(void);
+static void sync_presence_gone_all(sync_presence_asked_t *who);
+static void sync_presence_gone(uint32_t realm, sync_str_t *user);
 
 
 static sync_str_t  sync_presence_events[] = {
@@ -83,6 +94,8 @@ sync_presence_init_worker(sync_main_settings_t *main)
 {
     ngx_memzero(&sync_presence, sizeof(sync_presence_worker_t));
 
+    sync_command_present = sync_presence_obey;
+
     sync_presence.main = main;
     sync_presence.zone = main->zone;
 }
@@ -91,6 +104,7 @@ sync_presence_init_worker(sync_main_settings_t *main)
 void
 sync_presence_enter(sync_client_t *c)
 {
+    ngx_uint_t        told;
     sync_settings_t  *s;
 
     s = sync_settings(c);
@@ -99,9 +113,84 @@ sync_presence_enter(sync_client_t *c)
         return;
     }
 
-    if (sync_presence_arrive(sync_presence.zone, c->record, s->presence.place,
-                             sync_presence_realm(c), &sync_presence_user)
-        == SYNC_OK)
+    told = (sync_presence_arrive(sync_presence.zone, c->record,
+                                 s->presence.place, sync_presence_realm(c),
+                                 &sync_presence_user)
+            == SYNC_OK);
+
+    if (told) {
+        sync_presence_tell(SYNC_PRESENCE_TELL_BACK, 0);
+    }
+
+    sync_presence_came(c, told);
+}
+
+
+/*
+ * The user is here: other hosts, and another zone of this one, wait for it no
+ * more.  {"present":"user","realm":n,"told":0}
+ */
+
+static void
+sync_presence_came(sync_client_t *c, ngx_uint_t told)
+{
+    sync_str_t     json, user;
+    sync_writer_t  w;
+    u_char         buf[SYNC_PRESENCE_EVENT];
+
+    sync_registry_user(c->record, &user);
+
+    if (user.len == 0
+        || (!sync_cluster_enabled() && !sync_relay_wanted(sync_presence.zone)))
+    {
+        return;
+    }
+
+    sync_writer_init(&w, buf, SYNC_PRESENCE_EVENT);
+
+    sync_write_literal(&w, "{\"present\":");
+    sync_json_write_str(&w, &user);
+    sync_write_literal(&w, ",\"realm\":");
+    sync_write_int(&w, sync_presence_realm(c));
+    sync_write_literal(&w, ",\"told\":");
+    sync_write_int(&w, told);
+    sync_write_byte(&w, '}');
+
+    json.data = buf;
+    json.len = w.len;
+
+    /* who does not hear of it asks before the user is held for gone */
+
+    if (sync_cluster_enabled()) {
+        (void) sync_cluster_order(&json);
+
+    } else {
+        (void) sync_publish_command(sync_presence.main, &json);
+    }
+}
+
+
+static void
+sync_presence_obey(sync_json_t *v, sync_json_t *command)
+{
+    int64_t      realm, told;
+    sync_str_t   user;
+    sync_json_t  field;
+    u_char       buf[SYNC_SESSION_USER];
+
+    if (sync_json_string(&user, v, buf, sizeof(buf)) != SYNC_OK
+        || sync_json_get(&field, command, "realm") != SYNC_OK
+        || sync_json_int64(&realm, &field) != SYNC_OK
+        || sync_json_get(&field, command, "told") != SYNC_OK
+        || sync_json_int64(&told, &field) != SYNC_OK)
+    {
+        return;
+    }
+
+    if (sync_presence_take(sync_presence.zone, (uint32_t) realm, &user,
+                           &sync_presence_user)
+        == SYNC_OK
+        && !told)
     {
         sync_presence_tell(SYNC_PRESENCE_TELL_BACK, 0);
     }
@@ -179,6 +268,7 @@ sync_presence_heard(sync_client_t *c)
         == SYNC_OK)
     {
         sync_presence_tell(SYNC_PRESENCE_TELL_BACK, 0);
+        sync_presence_came(c, 1);
     }
 }
 
@@ -465,14 +555,28 @@ sync_presence_tick(void)
 static void
 sync_presence_look(void)
 {
-    ngx_uint_t       i, n, total;
-    sync_client_t  **clients;
+    ngx_uint_t             i, n, asks, total;
+    sync_str_t             user;
+    sync_client_t         *c, **clients;
+    sync_presence_ask_t   *ask;
 
     if (sync_presence.main->presences == NULL) {
         return;
     }
 
+    asks = sync_cluster_enabled();
+
+    if (asks) {
+
+        if (ngx_current_msec - sync_presence.asked < SYNC_PRESENCE_ASKS) {
+            return;
+        }
+
+        sync_presence.asked = ngx_current_msec;
+    }
+
     n = 0;
+    ask = NULL;
     total = sync_fanout_clients(&clients);
     i = ngx_min(total, ngx_max(SYNC_PRESENCE_LOOKS,
                                total / SYNC_PRESENCE_PART));
@@ -483,38 +587,62 @@ sync_presence_look(void)
             sync_presence.next = 0;
         }
 
-        sync_presence_look_at(clients[sync_presence.next++], &n);
+        c = clients[sync_presence.next++];
+
+        if (!sync_presence_is_idle(c)) {
+            continue;
+        }
+
+        n++;
+
+        if (asks) {
+            sync_registry_user(c->record, &user);
+            sync_presence_ask_add(&ask, sync_presence_idles_all,
+                                  sync_presence_realm(c), &user,
+                                  c->record->id);
+
+        } else {
+            sync_presence_idles(c);
+        }
     }
+
+    sync_presence_ask_send(&ask);
 }
 
 
-static void
-sync_presence_look_at(sync_client_t *c, ngx_uint_t *n)
+static ngx_uint_t
+sync_presence_is_idle(sync_client_t *c)
 {
-    sync_str_t        token;
     sync_record_t    *rec;
     sync_settings_t  *s;
 
     s = sync_settings(c);
     rec = c->record;
 
-    if (!s->presence.on
-        || s->presence.afk == 0
-        || rec->presence == 0
-        || rec->away
-        || rec->transport == SYNC_TRANSPORT_SSE
-        || c->token == NULL
-        || (ngx_uint_t) (ngx_time() - rec->active) <= s->presence.afk)
-    {
-        return;
-    }
+    return s->presence.on
+           && s->presence.afk
+           && rec->presence
+           && !rec->away
+           && rec->user
+           && rec->transport != SYNC_TRANSPORT_SSE
+           && c->token
+           && (ngx_uint_t) (ngx_time() - rec->active) > s->presence.afk;
+}
 
-    (*n)++;
+
+static void
+sync_presence_idles(sync_client_t *c)
+{
+    sync_str_t        token;
+    sync_settings_t  *s;
+
+    s = sync_settings(c);
 
     sync_presence_token(c, &token);
 
-    if (sync_presence_idle(sync_presence.zone, rec, sync_presence_realm(c),
-                           &token, s->presence.afk + 1, &sync_presence_user)
+    if (sync_presence_idle(sync_presence.zone, c->record,
+                           sync_presence_realm(c), &token,
+                           s->presence.afk + 1, &sync_presence_user)
         == SYNC_OK)
     {
         sync_presence_tell(SYNC_PRESENCE_TELL_AFK, sync_presence_now());
@@ -522,15 +650,36 @@ sync_presence_look_at(sync_client_t *c, ngx_uint_t *n)
 }
 
 
+/* Other hosts have answered; the client may have spoken, or be gone. */
+
+static void
+sync_presence_idles_all(sync_presence_asked_t *who)
+{
+    sync_client_t  *c;
+
+    c = sync_command_lookup(who->id);
+
+    if (c == NULL || c->closing || !sync_presence_is_idle(c)
+        || (who->spoke && who->silent <= sync_settings(c)->presence.afk))
+    {
+        return;
+    }
+
+    sync_presence_idles(c);
+}
+
+
 static void
 sync_presence_sweep(void)
 {
-    uint32_t      bucket;
-    ngx_uint_t    n;
-    sync_zone_t  *z;
+    uint32_t              bucket;
+    ngx_uint_t            n;
+    sync_zone_t          *z;
+    sync_presence_ask_t  *ask;
 
     n = 0;
     bucket = 0;
+    ask = NULL;
     z = sync_presence.zone;
 
     while (z->sh->npresences && bucket <= z->sh->sid_mask
@@ -538,11 +687,49 @@ sync_presence_sweep(void)
     {
         if (sync_presence_due(z, &bucket, SYNC_PRESENCE_LATE,
                               &sync_presence_user)
-            == SYNC_OK)
+            != SYNC_OK)
         {
-            sync_presence_gone();
-            n++;
+            continue;
         }
+
+        n++;
+
+        if (sync_cluster_enabled()) {
+            sync_presence_ask_add(&ask, sync_presence_gone_all,
+                                  sync_presence_user.realm,
+                                  &sync_presence_user.user, NULL);
+
+        } else {
+            sync_presence_gone(sync_presence_user.realm,
+                               &sync_presence_user.user);
+        }
+    }
+
+    sync_presence_ask_send(&ask);
+}
+
+
+/* Other hosts have answered; who is there may have been told of as away. */
+
+static void
+sync_presence_gone_all(sync_presence_asked_t *who)
+{
+    sync_str_t  user;
+
+    user.data = who->user;
+    user.len = who->len;
+
+    if (!who->there) {
+        sync_presence_gone(who->realm, &user);
+        return;
+    }
+
+    if (sync_presence_take(sync_presence.zone, who->realm, &user,
+                           &sync_presence_user)
+        == SYNC_OK
+        && sync_presence_user.reason == SYNC_LEFT_HIDDEN)
+    {
+        sync_presence_tell(SYNC_PRESENCE_TELL_BACK, 0);
     }
 }
 
@@ -553,13 +740,10 @@ sync_presence_sweep(void)
  */
 
 static void
-sync_presence_gone(void)
+sync_presence_gone(uint32_t realm, sync_str_t *user)
 {
-    sync_presence_copy_t  *copy;
-
-    copy = &sync_presence_user;
-
-    if (sync_presence_waits(sync_presence.zone, copy->realm, &copy->user)
+    if (sync_presence_waits(sync_presence.zone, realm, user,
+                            &sync_presence_user)
         != SYNC_OK)
     {
         return;
@@ -567,7 +751,8 @@ sync_presence_gone(void)
 
     sync_presence_tell(SYNC_PRESENCE_TELL_LEFT, 0);
 
-    if (sync_presence_end(sync_presence.zone, copy->realm, &copy->user)
+    if (sync_presence_end(sync_presence.zone, sync_presence_user.realm,
+                          &sync_presence_user.user)
         != SYNC_OK)
     {
         sync_presence_tell(SYNC_PRESENCE_TELL_BACK, 0);

@@ -163,7 +163,8 @@ present_kept(sync_zone_t *w, crash_op_pt prepare)
         return NULL;
     }
 
-    return sync_presence_waits(w, 0, zone_name("away")) == SYNC_OK
+    return sync_presence_waits(w, 0, zone_name("away"), &presence)
+           == SYNC_OK
            ? NULL : "a user is lost";
 }
 

@@ -575,7 +575,8 @@ due(ngx_uint_t end)
         n++;
 
         if (end
-            && (sync_presence_waits(&z, PRESENCE_REALM, &copy.user) != SYNC_OK
+            && (sync_presence_waits(&z, PRESENCE_REALM, &copy.user, &copy)
+                != SYNC_OK
                 || sync_presence_end(&z, PRESENCE_REALM, &copy.user)
                    != SYNC_OK))
         {
