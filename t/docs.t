@@ -237,7 +237,8 @@ is_deeply([ map { stream($es, $_->{text}) } blocks('docs/sse.md', 'stream') ],
 $es->disconnect;
 
 ok($t->wait_for(sub {
-	return $t->http('GET', '/status')->json->{clients} == 0;
+	my $st = $t->http('GET', '/status')->json;
+	return $st->{clients} == 0 && $st->{away} == 0;
 }), 'all gone');
 
 # commands, with a client of the id that the page has
