@@ -35,6 +35,11 @@ export declare function useSyncEvents(client?: SyncClient): {
         SyncClient["upsertSyncEventStreamCallback"]
 };
 
+export declare function usePresence(client?: SyncClient): Record<string, {
+    status: "afk" | "left",
+    endTime?: number
+}>;
+
 export declare function useChannel<T = any>(
     channel: string, callback: (data: T, meta: EventMeta) => void,
     options?: { client?: EventClient, event?: string }): void;

@@ -136,6 +136,38 @@ export function useSyncEvents(client) {
 
 
 /*
+ * Who is away, of those in rooms with us: {[userId]: {status, endTime?}},
+ * where status is "afk", till endTime, or "left".  Who is not in it is here, as
+ * far as one knows.
+ */
+export function usePresence(client) {
+    const [away, setAway] = useState({});
+
+    useEffect(() => {
+        const own = client ?? getClient();
+
+        const put = ({ userId }, state) => setAway(({ [userId]: was, ...rest }) =>
+            state === null ? rest : { ...rest, [userId]: state });
+
+        const offs = [
+            own.on("userAfk", (data) => put(data, {
+                status: "afk", endTime: data.endTime
+            })),
+            own.on("userBack", (data) => put(data, null)),
+            own.on("userLeft", (data) => put(data, { status: "left" }))
+        ];
+
+        return () => {
+            offs.forEach((off) => off());
+            setAway({});
+        };
+    }, [client]);
+
+    return away;
+}
+
+
+/*
  * Messages of an event client's channel while the component is mounted.
  */
 export function useChannel(channel, callback, { client, event } = {}) {

@@ -147,9 +147,9 @@ export interface StatusDetail {
     code?: number;
     reason?: string;
 
-    /* of the next attempt; the delay is in ms */
+    /* of the next attempt; the delay is in ms, null till the page is seen */
     attempt?: number;
-    delay?: number;
+    delay?: number | null;
 }
 
 export interface Meta {
@@ -169,6 +169,11 @@ export interface SyncEvents {
     gap: { room: string, reason: GapReason, pos: string | null };
     refused: SyncError & { room: string };
     error: SyncError;
+
+    /* Of others in a room, where the server keeps presence. */
+    userAfk: { userId: string, endTime: number };
+    userBack: { userId: string };
+    userLeft: { userId: string };
 }
 
 export interface SyncOptions {
@@ -180,6 +185,12 @@ export interface SyncOptions {
 
     /* Connect at once, true. */
     open?: boolean;
+
+    /*
+     * Say when the page is hidden, and let go till it is seen; and, every
+     * 10 s, that it is used.  false.
+     */
+    presence?: boolean;
 
     /*
      * Every close is followed by another attempt, but 1008 for any reason

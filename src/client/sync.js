@@ -31,6 +31,7 @@ const DEFAULTS = {
     token: null,            /* string, or function that gives one */
     WebSocket: null,        /* class; globalThis.WebSocket */
     open: true,             /* connect at once */
+    presence: false,        /* say when the page is hidden, and used */
 
     reconnect: true,        /* or function (close event) -> boolean */
     reconnectBase: 1000,    /* ms */
@@ -48,6 +49,10 @@ const POLICIES = ["drop-oldest", "drop-newest", "reject"];
 
 /* A link that lived shorter than this does not reset the backoff. */
 const STABLE = 5000;            /* ms */
+
+/* What shows that somebody is there, and how often that is said. */
+const SIGNS = ["pointerdown", "pointermove", "keydown", "wheel"];
+const SIGN_EVERY = 10000;       /* ms */
 
 /* A volatile request is dropped while more than this waits to be sent. */
 const VOLATILE_BUFFER = 65536;  /* bytes */
@@ -109,6 +114,8 @@ export class SyncClient {
     #attempt = 0;
     #timer = null;                  /* connect timeout, or the next attempt */
     #probing = false;
+    #hidden = false;                /* the page is, and it was said */
+    #signAt = 0;                    /* ms, the last "activity" */
     #unhint = null;
 
     #index = 0;
@@ -407,6 +414,11 @@ export class SyncClient {
         this.clientId = hello.clientId ?? null;
         this.userId = hello.userId ?? null;
 
+        if (this.#hidden) {
+            this.#hidden = false;
+            this.#send("intentionalReconnect");
+        }
+
         await Promise.all([...this.#rooms.values()].map(
             (room) => this.#join(room)));
 
@@ -445,6 +457,17 @@ export class SyncClient {
 
         if (lived >= STABLE) {
             this.#attempt = 0;
+        }
+
+        if (this.#hidden && globalThis.document?.visibilityState === "hidden") {
+
+            /* till the page is seen */
+
+            this.#setStatus("reconnecting", {
+                attempt: this.#attempt, delay: null, code, reason
+            });
+
+            return;
         }
 
         const delay = jitter(this.#attempt, reconnectBase, reconnectCap);
@@ -533,11 +556,38 @@ export class SyncClient {
             listen(globalThis.document, "visibilitychange", () => {
                 if (globalThis.document.visibilityState === "visible") {
                     this.#nudge(0);
+
+                } else {
+                    this.#hide();
                 }
-            })
+            }),
+            ...SIGNS.map((sign) => listen(globalThis, sign,
+                                          () => this.#sign()))
         ];
 
         return () => offs.forEach((off) => off());
+    }
+
+    /*
+     * Presence: the server lets go of a page that is hidden, and tells the
+     * others till when it is waited for.
+     */
+    #hide() {
+        if (this.#options.presence && this.#status === "connected") {
+            this.#hidden = true;
+            this.#send("intentionalDisconnect");
+        }
+    }
+
+    #sign() {
+        const now = Date.now();
+
+        if (this.#options.presence && this.#status === "connected"
+            && now - this.#signAt >= SIGN_EVERY)
+        {
+            this.#signAt = now;
+            this.#send("activity");
+        }
     }
 
     /*

@@ -31,7 +31,8 @@ register("data:text/javascript," + encodeURIComponent(`
     }
 `));
 
-const { useChannel, useRoom, useSync, useSyncEvent, useSyncEvents } =
+const { useChannel, usePresence, useRoom, useSync, useSyncEvent,
+        useSyncEvents } =
     await import("../../src/client/react.js");
 
 
@@ -236,4 +237,28 @@ test("useChannel subscribes while it is mounted", async () => {
     channels.disconnect();
 
     assert.deepEqual(seen, [1]);
+});
+
+
+test("usePresence: who is away", async () => {
+    const { last, unmount } = await mount(() => usePresence(client));
+
+    assert.deepEqual(last(), {});
+
+    await act(() => WebSocket.last.frame("userAfk",
+                                         { userId: "u1", endTime: 5 }));
+    await act(() => WebSocket.last.frame("userLeft", { userId: "u2" }));
+
+    assert.deepEqual(last(), {
+        u1: { status: "afk", endTime: 5 }, u2: { status: "left" }
+    });
+
+    await act(() => WebSocket.last.frame("userBack", { userId: "u1" }));
+
+    assert.deepEqual(last(), { u2: { status: "left" } });
+
+    await unmount();
+    WebSocket.last.frame("userLeft", { userId: "u3" });
+
+    assert.deepEqual(last(), { u2: { status: "left" } });
 });

@@ -75,7 +75,8 @@ export function callbacks(): () => void {
 
 
 export async function clients() {
-    const client = connect({ url: "/ws", token: async () => "t" });
+    const client = connect({ url: "/ws", token: async () => "t",
+                             presence: true });
 
     client.on("gap", ({ room, reason }) => room + reason);
     client.on("anything", (data, meta) => [data.any, meta?.room]);
