@@ -69,8 +69,8 @@ static void sync_presence_clear_locked(sync_zone_t *z,
     sync_presence_key_t *key);
 static ngx_int_t sync_presence_taken_locked(sync_zone_t *z,
     sync_presence_key_t *key, sync_presence_copy_t *copy);
-static size_t sync_presence_add_rooms(sync_record_t *rec, u_char *buf,
-    size_t len);
+static size_t sync_presence_add_rooms(sync_zone_t *z, sync_record_t *rec,
+    u_char *buf, size_t len);
 static ngx_uint_t sync_presence_has_room(u_char *buf, size_t len,
     sync_room_t *room);
 static void sync_presence_copy(sync_presence_copy_t *copy,
@@ -300,7 +300,7 @@ sync_presence_leave_locked(sync_zone_t *z, sync_record_t *rec,
                    old->data + old->user_len + old->token_len, len);
     }
 
-    len = sync_presence_add_rooms(rec, sync_presence_rooms, len);
+    len = sync_presence_add_rooms(z, rec, sync_presence_rooms, len);
 
     rc = sync_presence_put_locked(z, key, &head, token, len, left);
 
@@ -501,12 +501,13 @@ sync_presence_idle(sync_zone_t *z, sync_record_t *rec, uint32_t realm,
     tp = ngx_timeofday();
     sync_presence_walk_init(&w, &key);
 
-    for (r = sync_presence_walk(z, &w);
-         r && n++ < SYNC_PRESENCE_CLIENTS;
-         r = sync_presence_walk(z, &w))
-    {
-        if (r->transport != SYNC_TRANSPORT_SSE
-            && (ngx_uint_t) (tp->sec - r->active) < seconds)
+    for (r = sync_presence_walk(z, &w); r; r = sync_presence_walk(z, &w)) {
+
+        /* of more than can be looked at one may well speak */
+
+        if (++n > SYNC_PRESENCE_CLIENTS
+            || (r->transport != SYNC_TRANSPORT_SSE
+                && (ngx_uint_t) (tp->sec - r->active) < seconds))
         {
             sync_zone_unlock(z);
             return SYNC_DECLINED;
@@ -861,7 +862,8 @@ sync_presence_list(sync_zone_t *z, uint32_t *bucket, ngx_uint_t *skip,
 /* Adds the rooms that are not there yet; returns the bytes of all. */
 
 static size_t
-sync_presence_add_rooms(sync_record_t *rec, u_char *buf, size_t len)
+sync_presence_add_rooms(sync_zone_t *z, sync_record_t *rec, u_char *buf,
+    size_t len)
 {
     sync_room_t    *room;
     sync_member_t  *m;
@@ -871,10 +873,14 @@ sync_presence_add_rooms(sync_record_t *rec, u_char *buf, size_t len)
 
         if (sync_room_is_private(room)
             || room->name[room->len - 1] == '*'
-            || SYNC_PRESENCE_ROOMS - len < (size_t) room->len + 1
             || sync_presence_has_room(buf, len, room))
         {
             continue;
+        }
+
+        if (SYNC_PRESENCE_ROOMS - len < (size_t) room->len + 1) {
+            sync_zone_count(z, SYNC_COUNT_PRESENCE_DROPPED, 1);
+            break;
         }
 
         buf[len++] = (u_char) (room->len - 1);
@@ -974,7 +980,7 @@ sync_presence_copy_here(sync_zone_t *z, sync_presence_key_t *key,
          r && n++ < SYNC_PRESENCE_CLIENTS;
          r = sync_presence_walk(z, &w))
     {
-        copy->rooms.len = sync_presence_add_rooms(r, copy->rooms.data,
+        copy->rooms.len = sync_presence_add_rooms(z, r, copy->rooms.data,
                                                   copy->rooms.len);
 
         if (w.session != s && copy->ntokens < SYNC_PRESENCE_TOKENS) {
