@@ -121,7 +121,10 @@ sync_room_read(sync_zone_t *z, sync_member_t *m, sync_read_t *r)
         return SYNC_BUSY;
     }
 
-    cursor = ngx_max(r->cursor, log->trimmed);
+    /* a log that began anew may be shorter: all of it is new */
+
+    cursor = (r->epoch == log->epoch) ? ngx_max(r->cursor, log->trimmed)
+                                      : log->trimmed;
     last = cursor;
 
     n = sync_log_read_locked(log, cursor, r->buf, r->size, &last, &r->need);

@@ -57,8 +57,19 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
     sync_entry_t  *e;
 
     from = 0;
+    e = (sync_entry_t *) b->entries;
 
-    if (a->late > b->first) {
+    if (e->lsn == 0) {
+
+        /* a gap in front of the first message: all are told that do not read */
+
+        if (a->nreading
+            && sync_fanout_membership(a, c)->start == SYNC_ROOM_READING)
+        {
+            return;
+        }
+
+    } else if (a->late > b->first) {
 
         /* some joined late: what was said before is not for them */
 
@@ -67,8 +78,6 @@ sync_deliver(sync_audience_t *a, sync_batch_t *b, sync_client_t *c)
         if (start == SYNC_ROOM_READING) {
             return;
         }
-
-        e = (sync_entry_t *) b->entries;
 
         while (from < b->n && e->lsn <= start) {
             e = sync_entry_next(e);
@@ -629,10 +638,10 @@ sync_deliver_slow(sync_audience_t *a, sync_batch_t *b, sync_client_t *c,
 
         if (from == 0 && e->kind == SYNC_ENTRY_GAP) {
 
-            /* it is to be told again */
+            /* it is to be told again, if not by what was trimmed */
 
             lsn = 0;
-            epoch -= (e->lsn == 0);
+            epoch -= (m->room->log.trimmed == 0);
         }
 
         if (sync_fanout_replay(c, m, lsn, epoch, 1) == SYNC_OK) {
