@@ -122,6 +122,33 @@ follow_begin(void)
 }
 
 
+/* one joined after the log began anew, and before all was there */
+
+static void
+prepare_loading(void)
+{
+    prepare_record();
+    follow_rebase(0, 100);
+    follow_entry(1, 100, 1);
+    join("mir:1", 4, mine);
+}
+
+
+static void
+follow_pass(void)
+{
+    follow_entry(2, 100, 1);
+    follow_entry(3, 100, 1);
+}
+
+
+static void
+follow_end(void)
+{
+    sync_room_unlink(&worker, zone_name("mir:1"), 1);
+}
+
+
 static void
 hold_one(void)
 {

@@ -14,15 +14,16 @@
 #include <sync_presence_store.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/ucontext.h>
 #include <sys/wait.h>
 
 
 /*
  * A worker that dies in the lock.
  *
- * By steps: a child does one operation, an instruction at a time.  After
- * each instruction that changed the zone it is held for dead: the zone is
- * mended, checked, reaped and checked again, and then put back as it was.
+ * By steps: a child does one operation, and stops after each instruction that
+ * wrote to the zone.  If that changed something it is held for dead: the zone
+ * is mended, checked, reaped and checked again, and then put back as it was.
  * For some of these points the same is done to the mender.
  *
  * At random: children work on the zone and are killed at any time.
@@ -30,7 +31,7 @@
 
 #define CRASH_STEPS_MAX  2000000
 #define CRASH_ROUNDS     1000           /* of two deaths */
-#define CRASH_MENDERS    23             /* every so many points */
+#define CRASH_MENDERS    11             /* every so many points */
 #define CRASH_BUCKETS    16
 #define CRASH_WORKERS    200000         /* that are to have ids of their own */
 #define CRASH_HEAP       (64 * 1024)    /* what is used of it, at its end */
@@ -134,6 +135,9 @@ static void follow_on(void);
 static void follow_anew(void);
 static void prepare_unknown(void);
 static void follow_begin(void);
+static void prepare_loading(void);
+static void follow_pass(void);
+static void follow_end(void);
 static void hold_one(void);
 static sync_record_t *met(sync_zone_t *w, const char *user);
 static void prepare_met(void);
@@ -223,6 +227,8 @@ static crash_case_t  cases[] = {
     { "a log that follows it", prepare_follow, follow_on },
     { "a log that begins anew", prepare_follow, follow_anew },
     { "a log that learns where it begins", prepare_unknown, follow_begin },
+    { "a log that is read on after a join", prepare_loading, follow_pass },
+    { "a log that is followed no more", prepare_follow, follow_end },
     { "what a host has one of", prepare_none, hold_one },
     { "an expiry", prepare_none, expire },
     { "a reaping", prepare_dead, reap },
@@ -273,6 +279,7 @@ static sync_presence_rule_t  rule = { 1000, 0 };
 
 
 #include "crash.h"
+#include "crash_trace.h"
 #include "crash_former.h"
 #include "crash_sid.h"
 #include "crash_mirror.h"
@@ -294,12 +301,14 @@ main(int argc, char **argv)
 
     crashed = shadow + SYNC_ZONE_MIN;
 
+    /* to fork() takes longer the more was allocated, and freed */
+
+    test_kills();
+    test_ids();
+
     for (i = 0; i < unit_count(cases); i++) {
         test_steps(&cases[i]);
     }
-
-    test_ids();
-    test_kills();
 
     return unit_done();
 }
@@ -333,6 +342,7 @@ create(void)
                           &j);
     (void) sync_room_join(&z, zone_name("his:1"), zone_rule(3), other, 2, &j);
     (void) sync_room_join(&z, zone_name("ch*"), zone_rule(0), other, 3, &j);
+    (void) sync_room_join(&z, zone_name("mir:1"), zone_rule(4), other, 4, &j);
 
     /* idle ones, the first of which is over */
 
@@ -350,23 +360,54 @@ create(void)
 }
 
 
+/*
+ * All in order behind where it was read up to, or one is told.  In these
+ * rooms LSNs have no gaps.
+ */
+
+static const char *
+heard(sync_take_t *t)
+{
+    u_char        *p;
+    uint64_t       lsn;
+    sync_entry_t  *e;
+
+    lsn = t->first;
+
+    for (p = t->buf; p < t->buf + t->len; p += e->size) {
+        e = (sync_entry_t *) p;
+
+        if (e->lsn != lsn + 1
+            && (p != t->buf || e->lsn <= lsn || !(t->lost || t->reset)))
+        {
+            return "a hole that is not told";
+        }
+
+        lsn = e->lsn;
+    }
+
+    return (t->len && lsn != t->last) ? "a cursor is wrong" : NULL;
+}
+
+
 /* the rest of the world goes on */
 
 static const char *
 go_on(sync_zone_t *w)
 {
-    u_char             *buf;
     size_t              lost;
     ngx_int_t           rc;
     ngx_uint_t          i;
     ngx_msec_t          left;
     sync_take_t         t;
+    const char         *text;
     sync_joined_t       j;
     sync_record_t      *rec;
     sync_message_t      m;
     sync_published_t    p;
     sync_rate_limit_t   limit;
 
+    static uint64_t     buf[8192];
     static const char  *names[] = { "chat:1", "chat:2", "his:1", "old:2" };
 
     rec = met(w, "survivor");
@@ -395,22 +436,20 @@ go_on(sync_zone_t *w)
         }
     }
 
-    buf = malloc(65536);
-    if (buf == NULL) {
-        return "no memory";
-    }
-
     i = 0;
 
     do {
-        t.buf = buf;
-        t.size = 65536;
+        t.buf = (u_char *) buf;
+        t.size = sizeof(buf);
         rc = sync_room_take(w, &t);
+        text = (rc == SYNC_OK) ? heard(&t) : NULL;
         i++;
 
-    } while (rc == SYNC_OK && i < 1000);
+    } while (rc == SYNC_OK && text == NULL && i < 1000);
 
-    free(buf);
+    if (text) {
+        return text;
+    }
 
     if (rc != SYNC_DECLINED) {
         return "no end of news";
@@ -479,7 +518,7 @@ survives(pid_t pid, pid_t mender)
         text = zone_check(&z, &lost);
     }
 
-    if (text == NULL && (z.sh->nclients != 1 || z.sh->nmembers != 3)) {
+    if (text == NULL && (z.sh->nclients != 1 || z.sh->nmembers != 4)) {
         text = "clients are left";
     }
 
@@ -492,76 +531,6 @@ survives(pid_t pid, pid_t mender)
     if (text) {
         printf("# %s\n", text);
         return 0;
-    }
-
-    return 1;
-}
-
-
-/*
- * Makes a child that stops, does op, and stops; returns when it stands in
- * front of op.
- */
-
-static pid_t
-trace(crash_op_pt prepare, crash_op_pt op)
-{
-    int    status;
-    pid_t  pid;
-
-    (void) fflush(stdout);
-
-    pid = fork();
-
-    if (pid == -1) {
-        zone_bail("fork() failed");
-    }
-
-    if (pid == 0) {
-        ngx_pid = getpid();
-
-        if (prepare) {
-            prepare();
-        }
-
-        if (ptrace(PTRACE_TRACEME, 0, 0, 0) == -1) {
-            _exit(4);
-        }
-
-        (void) raise(SIGSTOP);
-        op();
-        (void) raise(SIGSTOP);
-        _exit(0);
-    }
-
-    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
-        zone_bail("a child does not stop");
-    }
-
-    return pid;
-}
-
-
-/* One instruction; 0 if the child stands behind op. */
-
-static int
-step(pid_t pid)
-{
-    int  status;
-
-    if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == -1
-        || waitpid(pid, &status, 0) != pid
-        || !WIFSTOPPED(status))
-    {
-        zone_bail("a child cannot be stepped");
-    }
-
-    if (WSTOPSIG(status) == SIGSTOP) {
-        return 0;
-    }
-
-    if (WSTOPSIG(status) != SIGTRAP) {
-        zone_bail("a child got a signal");
     }
 
     return 1;
@@ -601,16 +570,6 @@ changed(void)
     memcpy(shadow, addr, SYNC_ZONE_MIN);
 
     return 1;
-}
-
-
-static void
-finish(pid_t pid)
-{
-    int  status;
-
-    (void) kill(pid, SIGKILL);
-    (void) waitpid(pid, &status, 0);
 }
 
 
