@@ -15,9 +15,11 @@ use Test::More;
 use Test::Sync;
 use Time::HiRes qw/ time /;
 
-my $t = Test::Sync->new(workers => 4)->plan(18);
+my $t = Test::Sync->new(workers => 4)->plan(20);
 
-$t->write_conf(<<'EOC');
+my $long = 5 * (1 + $Test::Sync::SLOW) / 2;
+
+$t->write_conf(<<'EOC' =~ s/%%LONG%%/int(1000 * $long)/ger);
 %%GLOBALS%%
 
 events {
@@ -43,6 +45,16 @@ http {
         location /short {
             sync websocket;
             sync_hook client /_hook/client share=500ms timeout=2500ms;
+        }
+
+        location /one {
+            sync websocket;
+            sync_hook client /_hook/one timeout=%%LONG%%ms;
+        }
+
+        location /two {
+            sync websocket;
+            sync_hook client /_hook/two timeout=%%LONG%%ms;
         }
 
         location /status { sync status; }
@@ -73,6 +85,7 @@ my $hook = $t->hook(port => 1, answer => sub {
 			map({ ([ 'chunk', qq({"ping":1}\n) ], [ 'wait', "ping$_" ]) }
 				1 .. 1000)) : (),
 		$name eq 'wait' ? [ 'wait', 'go' ] : (),
+		$name eq 'long' ? [ 'wait', $r->{uri} ] : (),
 		[ 'chunk', join '', @out ], [ 'end' ] ];
 });
 
@@ -83,6 +96,8 @@ my @workers = $t->workers;
 my @speakers = members('/ws', 'speak', @workers[0, 1]);
 my @four = members('/ws', 'four', @workers);
 my @short = members('/short', 'short', @workers);
+my @long = map { members($_, 'long', $workers[2]),
+	members($_, 'long', $workers[3]) } qw! /one /two !;
 
 # who makes the call stands still
 
@@ -101,6 +116,7 @@ $hook->go('go');
 
 my @going = grep { $_->{pid} != $pid } @short;
 my $start = time();
+say_it('long', 'long');
 say_it('ping', 'short');
 say_it('echo', 'short');
 my $n = 0;
@@ -128,9 +144,20 @@ is(result($_)->{status}, 'success', 'then what follows') for @going;
 my ($call) = grep { $_->{json}{route} =~ /ping/ } $hook->requests;
 ok($hook->wait_gone($call->{n}), 'the call is closed');
 
+# a message whose calls end, one after another
+
+my @alive = grep { $_->{pid} != $pid } @long;
+$t->wait_for(sub { time() - $start > 0.5 * $long });
+$hook->go('/_hook/one');
+is(result($alive[0])->{status}, 'success', 'one call ends');
+
 # the others ask for themselves
 
 is(result($_, 15)->{me}, $_->{id}, 'who waited is told') for @others;
+
+$t->wait_for(sub { time() - $start > 1.1 * $long });
+$hook->go('/_hook/two');
+is(result($alive[-1])->{status}, 'success', 'and then another');
 
 kill 'CONT', $pid;
 
