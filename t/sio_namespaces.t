@@ -4,6 +4,7 @@
 
 # Namespaces: the app lets a session into one, which its client is in then, by
 # each transport and over an upgrade; who else asks is told that there is none.
+# Several of them are sio_multiplex.t's.
 
 use warnings;
 use strict;
@@ -15,7 +16,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::Sync;
 
-my $t = Test::Sync->new->plan(47);
+my $t = Test::Sync->new->plan(42);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -85,11 +86,6 @@ ok($id, 'admitted, a query being no part of the name');
 my ($asked) = grep { $_->{json}{namespace} eq '/foo' }
 	@{$hook->wait_requests(2)};
 is($asked->{json}{auth}{token}, 'y', 'the app was told');
-
-$ws->send_text('40');
-is($ws->recv_text, '44{"message":"Invalid namespace"}', 'not a second one');
-$ws->send_text('40/bar,{}');
-is($ws->recv_text, '44/bar,{"message":"Invalid namespace"}', 'nor another');
 
 $ws->send_text('42/foo,["joinRoom",{"group":"r","responseIndex":1}]');
 is($ws->recv_text, '42/foo,["joinRoom-1",{"rooms":["r"]}]', 'an event');
@@ -179,12 +175,6 @@ for my $transports ('polling,websocket', 'polling', 'websocket') {
 	is_deeply($r->{errors}, [ 'no.entry' ], 'refused by the app');
 }
 
-my $r = client('websocket', '/', '/foo');
-is_deeply($r->{errors}, [ 'Invalid namespace' ], 'two of one session');
-$r = client('websocket', '/foo', '/');
-is_deeply($r->{errors}, [ 'Invalid namespace' ], 'the other way');
-$r = client('websocket', '/foo', '/bar');
-is_deeply($r->{errors}, [ 'Invalid namespace' ], 'no default one');
 ok($t->wait_for(sub { clients() == 0 }), 'all are gone');
 is($t->http('GET', '/status')->json->{sessions}, 0, 'and their sessions');
 

@@ -161,6 +161,36 @@ sync_client_create(ngx_connection_t *cn, const sync_client_ops_t *ops,
 }
 
 
+sync_client_t *
+sync_client_create_inner(sync_client_t *c, const sync_client_ops_t *ops)
+{
+    size_t          size;
+    sync_client_t  *in;
+
+    size = sync_client_size(c->socklen);
+
+    in = sync_client_alloc(size);
+    if (in == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(in, size);
+
+    in->conf = c->conf;
+    in->dialect = c->dialect;
+    in->kind = sync_client_kind(ops);
+    in->socklen = c->socklen;
+    ngx_memcpy(in->sockaddr, c->sockaddr, c->socklen);
+
+    ngx_queue_init(&in->wheel);
+
+    sync_client_worker.nclients++;
+    sync_client_worker.nalive++;
+
+    return in;
+}
+
+
 /* There are fewer tables of them than SYNC_CLIENT_KINDS. */
 
 static uint8_t
@@ -468,6 +498,41 @@ sync_client_shift(sync_client_t *c, size_t n)
         } else {
             ngx_free(out);
         }
+    }
+}
+
+
+void
+sync_client_pass(sync_client_t *c, sync_client_t *to, size_t max)
+{
+    size_t       size;
+    sync_out_t  *out;
+
+    while (c->out && to->queued < max) {
+        out = c->out;
+        size = out->last - out->pos;
+
+        c->out = out->next;
+        c->queued -= size;
+
+        if (c->out) {
+            c->out->tail = out->tail;
+        }
+
+        out->next = NULL;
+        out->tail = out;
+
+        if (to->out) {
+            to->out->tail->next = out;
+            to->out->tail = out;
+
+        } else {
+            to->out = out;
+        }
+
+        to->queued += size;
+
+        sync_client_flush(to);
     }
 }
 

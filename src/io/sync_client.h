@@ -192,6 +192,19 @@ sync_client_t *sync_client_create(ngx_connection_t *c,
     const sync_client_ops_t *ops, sync_client_conf_t *conf);
 
 /*
+ * One more client of the same peer, whose output goes out by "c": it has no
+ * connection, is in no wheel, and is not found by sync_client_close_some().
+ */
+sync_client_t *sync_client_create_inner(sync_client_t *c,
+    const sync_client_ops_t *ops);
+
+/*
+ * Puts output of an inner client behind that of the other one, as long as
+ * less than max bytes wait there.
+ */
+void sync_client_pass(sync_client_t *c, sync_client_t *to, size_t max);
+
+/*
  * Tells the floor above that the client is closing, if that was not done:
  * from now on it takes only what the transport queues itself.  Output and
  * timer stay.  For transports.

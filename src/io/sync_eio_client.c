@@ -39,6 +39,8 @@ typedef struct {
 static ngx_int_t sync_eio_client_handshake(ngx_http_request_t *r,
     sync_client_conf_t *conf, const u_char *id, uint32_t endpoint,
     ngx_uint_t probing);
+static void sync_eio_client_close(sync_client_t *c, ngx_uint_t code,
+    const char *reason);
 static void sync_eio_client_marker(void *data);
 static ngx_int_t sync_eio_client_opened(sync_client_t *c,
     ngx_http_request_t *r);
@@ -60,7 +62,7 @@ static void sync_eio_client_free(sync_client_t *c);
 static const sync_client_ops_t  sync_eio_client_ops = {
     SYNC_TRANSPORT_SOCKETIO,
     sync_ws_client_send,
-    sync_ws_client_close,
+    sync_eio_client_close,
     sync_ws_client_write,
     sync_eio_client_timeout,
     sync_eio_client_frame
@@ -163,6 +165,17 @@ sync_eio_client_handshake(ngx_http_request_t *r, sync_client_conf_t *conf,
 }
 
 
+static void
+sync_eio_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
+{
+    if (c->session) {
+        sync_eio_inner_flush(c);
+    }
+
+    sync_ws_client_close(c, code, reason);
+}
+
+
 /* Tells our cleanup from others. */
 
 static void
@@ -251,7 +264,7 @@ sync_eio_client_text(sync_client_t *c, u_char *p, size_t len)
 
     eio = sync_eio_client(c);
 
-    if (eio && eio->claiming) {
+    if (eio && (eio->claiming || eio->gathering)) {
         sync_eio_client_put(c, p, len, SYNC_EIO_TEXT);
         return;
     }
@@ -281,7 +294,7 @@ sync_eio_client_binary(sync_client_t *c, u_char *p, size_t len)
 
     eio = sync_eio_client(c);
 
-    if (eio && eio->claiming) {
+    if (eio && (eio->claiming || eio->gathering)) {
         sync_eio_client_put(c, p, len, SYNC_EIO_BINARY);
         return;
     }
@@ -303,6 +316,10 @@ sync_eio_client_drained(sync_client_t *c)
     if (c->record && sync_eio_worker.handler->client.drained) {
         sync_eio_worker.handler->client.drained(c);
     }
+
+    if (c->session && !c->closing) {
+        sync_eio_inner_drained(c);
+    }
 }
 
 
@@ -318,6 +335,10 @@ sync_eio_client_closed(sync_client_t *c)
     eio = sync_eio_client(c);
 
     wake.n = 0;
+
+    if (eio) {
+        sync_eio_inner_end(c);
+    }
 
     if (eio && eio->claiming) {
 
@@ -596,8 +617,9 @@ sync_eio_client_timeout(sync_client_t *c)
         return;
     }
 
-    if (eio && eio->deadline && c->unknown) {
-
+    if (eio && eio->deadline
+        && (c->unknown || sync_eio_inner_settled(c) != SYNC_OK))
+    {
         /* it said who it is, and that is being looked at */
 
         eio->deadline = now + sync_eio_client_patience(c->conf);
@@ -738,6 +760,14 @@ sync_eio_client_connected(sync_client_t *c)
         return;
     }
 
+    if (sync_eio_client_is_inner(c)) {
+
+        /* the session has a client, whichever it is */
+
+        sync_eio_client_connected(sync_eio_inner(c)->outer);
+        return;
+    }
+
     eio->deadline = 0;
 
     if (eio->sid) {
@@ -861,6 +891,8 @@ sync_eio_client_settle(sync_client_t *c)
         && eio->deadline == 0
         && eio->opaque == NULL
         && eio->nsp.len == 0
+        && eio->inner == NULL
+        && !sync_eio_client_is_inner(c)
         && !eio->probing
         && !eio->claiming
         && !c->pinged)
@@ -879,6 +911,10 @@ sync_eio_client_free(sync_client_t *c)
 
     if (eio == NULL) {
         return;
+    }
+
+    if (sync_eio_client_is_inner(c)) {
+        sync_eio_inner_unlink(c);
     }
 
     if (eio->moving) {

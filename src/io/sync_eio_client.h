@@ -29,6 +29,14 @@
  * A client has a state of its own beside the sync_client_t while it polls,
  * or may still have to be told of; an open WebSocket whose client is
  * connected has none.
+ *
+ * A session may have more clients, each in a namespace: inner ones, which say
+ * what they have to by the first, and end with it.  Each has an inner session,
+ * sync_sid.h, while the first one may move:
+ *
+ *     this worker                         the other one
+ *     moved, with a list of the others -> arrived: claims each of them
+ *     moves them, one by one -----------> all are there: goes on to read
  */
 
 
@@ -63,10 +71,26 @@ typedef struct {
     unsigned                      claiming:1;
     unsigned                      moving:1; /* in the queue */
     unsigned                      left:1;   /* the peer closed it */
+    unsigned                      gathering:1;  /* inner ones are to come */
+    unsigned                      ninner:8;
+    sync_client_t                *inner;    /* the first one */
 } sync_eio_client_t;
 
 
+/* That of an inner client, whose endpoint is SYNC_SID_INNER. */
+
+typedef struct {
+    sync_eio_client_t             client;
+    sync_client_t                *outer;    /* NULL: it has moved */
+    sync_client_t                *next;
+} sync_eio_inner_t;
+
+
 #define sync_eio_client(c)  ((sync_eio_client_t *) (c)->session)
+#define sync_eio_inner(c)   ((sync_eio_inner_t *) (c)->session)
+
+#define sync_eio_client_is_inner(c)                                           \
+    (sync_eio_client(c)->endpoint == SYNC_SID_INNER)
 
 
 /* What the floor above is told; one table for all clients of a worker. */
@@ -129,6 +153,23 @@ void sync_eio_client_say_binary(sync_client_t *c, sync_str_t *data);
 void sync_eio_client_tell(sync_client_t *c, sync_str_t *head,
     sync_str_t *data);
 
+/*
+ * One more client of a session, or NULL (memory); and those that there are,
+ * the first one and the one after.
+ */
+sync_client_t *sync_eio_inner_create(sync_client_t *c, sync_str_t *nsp);
+
+#define sync_eio_inner_first(c)                                               \
+    (sync_eio_client(c) ? sync_eio_client(c)->inner : NULL)
+
+#define sync_eio_inner_next(c)  sync_eio_inner(c)->next
+
+/* An inner client goes, and what it was told is said; the others stay. */
+void sync_eio_inner_leave(sync_client_t *c);
+
+/* Whether all of them may go where the session goes: SYNC_OK or SYNC_AGAIN. */
+ngx_int_t sync_eio_inner_settled(sync_client_t *c);
+
 /* The client is connected: there is no deadline any more. */
 void sync_eio_client_connected(sync_client_t *c);
 
@@ -186,6 +227,29 @@ void sync_eio_client_packet(sync_client_t *c, sync_eio_packet_t *pkt);
 void sync_eio_client_payload(sync_client_t *c, u_char *p, size_t len);
 
 void sync_eio_client_retry_handler(ngx_event_t *ev);
+
+/* What the session's last owner left to be said. */
+void sync_eio_client_output(sync_client_t *c, sync_sid_t *s);
+
+/* The session is here with all its clients: it goes on. */
+void sync_eio_client_gathered(sync_client_t *c);
+
+/*
+ * Inner clients: the session closes; it is about to move, SYNC_OK or
+ * SYNC_AGAIN; it has; it has come; one of them has; there is room for output.
+ */
+void sync_eio_inner_end(sync_client_t *c);
+ngx_int_t sync_eio_inner_depart(sync_client_t *c, sync_sid_t *s);
+void sync_eio_inner_departed(sync_client_t *c);
+ngx_int_t sync_eio_inner_claim(sync_client_t *c, sync_sid_t *s);
+void sync_eio_inner_arrived(sync_client_t *c, sync_sid_t *s);
+void sync_eio_inner_drained(sync_client_t *c);
+
+/* All that they have to say is said now. */
+void sync_eio_inner_flush(sync_client_t *c);
+
+/* Takes one from the list of its session, if it is there. */
+void sync_eio_inner_unlink(sync_client_t *c);
 
 
 #endif /* _SYNC_EIO_CLIENT_H_INCLUDED_ */

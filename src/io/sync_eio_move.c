@@ -27,7 +27,8 @@
 static void sync_eio_client_input(sync_client_t *c);
 static void sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s);
 static void sync_eio_client_inherit(sync_client_t *c, sync_sid_t *s);
-static void sync_eio_client_output(sync_client_t *c, sync_sid_chunk_t *chunk);
+static void sync_eio_client_say_again(sync_client_t *c,
+    sync_sid_chunk_t *chunk);
 static ngx_int_t sync_eio_client_move(sync_client_t *c);
 static ngx_int_t sync_eio_client_hand_over(sync_client_t *c, sync_sid_t *s);
 
@@ -50,6 +51,11 @@ sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news)
         return;
     }
 
+    if (news->arrived && eio->endpoint == SYNC_SID_INNER) {
+        sync_eio_inner_arrived(c, news->sid);
+        return;
+    }
+
     if (news->arrived) {
         sync_eio_client_arrived(c, news->sid);
 
@@ -64,7 +70,7 @@ sync_eio_client_news(sync_client_t *c, sync_sid_news_t *news)
         return;
     }
 
-    if (!news->moving) {
+    if (!news->moving && !eio->gathering) {
         sync_eio_client_input(c);
     }
 
@@ -143,12 +149,8 @@ sync_eio_client_input(sync_client_t *c)
 static void
 sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s)
 {
-    sync_zone_t        *z;
-    sync_wake_set_t     wake;
-    sync_sid_chunk_t   *chunk;
     sync_eio_client_t  *eio;
 
-    z = sync_client_zone();
     eio = sync_eio_client(c);
 
     eio->claiming = 0;
@@ -168,31 +170,53 @@ sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s)
 
     sync_eio_client_arm(c);
 
-    if (!sync_eio_client_is_ws(c)) {
-        sync_eio_client_inherit(c, s);
-        return;
-    }
-
-    while (!c->closing) {
-        chunk = sync_sid_out(z, s);
-
-        if (chunk == NULL) {
-            break;
-        }
-
-        sync_eio_client_output(c, chunk);
-        sync_sid_free_chunk(z, chunk);
+    if (sync_eio_client_is_ws(c)) {
+        sync_eio_client_output(c, s);
     }
 
     sync_eio_client_inherit(c, s);
-    sync_eio_client_input(c);
 
     if (c->closing) {
         return;
     }
 
+    if (sync_eio_inner_claim(c, s) != SYNC_OK) {
+        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+        return;
+    }
+
+    if (eio->inner) {
+        eio->gathering = 1;
+        return;
+    }
+
+    if (sync_eio_client_is_ws(c)) {
+        sync_eio_client_gathered(c);
+    }
+}
+
+
+void
+sync_eio_client_gathered(sync_client_t *c)
+{
+    sync_sid_t         *s;
+    sync_zone_t        *z;
+    sync_wake_set_t     wake;
+    sync_eio_client_t  *eio;
+
+    eio = sync_eio_client(c);
+    eio->gathering = 0;
+
+    sync_eio_client_input(c);
+
+    if (c->closing || !sync_eio_client_is_ws(c)) {
+        return;
+    }
+
     /* from here on requests do not find it any more */
 
+    z = sync_client_zone();
+    s = eio->sid;
     eio->sid = NULL;
     wake.n = 0;
 
@@ -200,6 +224,27 @@ sync_eio_client_arrived(sync_client_t *c, sync_sid_t *s)
     sync_wake_send(z, &wake);
 
     sync_eio_client_settle(c);
+}
+
+
+void
+sync_eio_client_output(sync_client_t *c, sync_sid_t *s)
+{
+    sync_zone_t       *z;
+    sync_sid_chunk_t  *chunk;
+
+    z = sync_client_zone();
+
+    while (!c->closing) {
+        chunk = sync_sid_out(z, s);
+
+        if (chunk == NULL) {
+            return;
+        }
+
+        sync_eio_client_say_again(c, chunk);
+        sync_sid_free_chunk(z, chunk);
+    }
 }
 
 
@@ -229,7 +274,7 @@ sync_eio_client_inherit(sync_client_t *c, sync_sid_t *s)
 /* Packets that were meant for a poll go out by the WebSocket. */
 
 static void
-sync_eio_client_output(sync_client_t *c, sync_sid_chunk_t *chunk)
+sync_eio_client_say_again(sync_client_t *c, sync_sid_chunk_t *chunk)
 {
     u_char              head;
     ssize_t             n;
@@ -275,6 +320,10 @@ sync_eio_client_move(sync_client_t *c)
     eio = sync_eio_client(c);
     s = eio->sid;
 
+    if (eio->gathering || sync_eio_inner_depart(c, s) != SYNC_OK) {
+        return SYNC_AGAIN;
+    }
+
     if (sync_eio_client_hand_over(c, s) != SYNC_OK) {
         return SYNC_AGAIN;
     }
@@ -294,6 +343,7 @@ sync_eio_client_move(sync_client_t *c)
 
     eio->sid = NULL;
 
+    sync_eio_inner_departed(c);
     sync_client_destroy(c);
 
     return SYNC_OK;

@@ -289,6 +289,7 @@ sync_poll_client_close(sync_client_t *c, ngx_uint_t code, const char *reason)
     }
 
     if (sync_eio_client(c) && sync_eio_client(c)->sid) {
+        sync_eio_inner_flush(c);
         sync_poll_client_last(c);
     }
 

@@ -27,7 +27,7 @@
 
 /* the structure has the size that is stated */
 
-typedef char sync_sid_is_168[sizeof(sync_sid_t) == 168 ? 1 : -1];
+typedef char sync_sid_is_176[sizeof(sync_sid_t) == 176 ? 1 : -1];
 
 
 static sync_sid_t *sync_sid_lookup_locked(sync_zone_t *z, const u_char *id);
@@ -67,7 +67,7 @@ sync_sid_create(sync_zone_t *z, const u_char *id, uint32_t endpoint,
     sync_heap_order();
 
     *bucket = s;
-    z->sh->nsids++;
+    z->sh->nsids += (endpoint != SYNC_SID_INNER);
 
     sync_zone_unlock(z);
 
@@ -182,6 +182,7 @@ sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s)
 
     sync_sid_unset_locked(z, &s->nsp);
     sync_sid_unset_locked(z, &s->order);
+    sync_sid_unset_locked(z, &s->inner);
 
     for (p = sync_sid_bucket(z, s->id); *p != s; p = &(*p)->next) {
         /* void */
@@ -190,7 +191,7 @@ sync_sid_free_locked(sync_zone_t *z, sync_sid_t *s)
     *p = s->next;
     sync_heap_order();
 
-    z->sh->nsids--;
+    z->sh->nsids -= (s->endpoint != SYNC_SID_INNER);
 
     sync_zone_free_locked(z, s);
 }
@@ -447,6 +448,14 @@ sync_sid_set_order(sync_zone_t *z, sync_sid_t *s, const void *data,
     size_t len)
 {
     return sync_sid_set(z, &s->order, data, len);
+}
+
+
+ngx_int_t
+sync_sid_set_inner(sync_zone_t *z, sync_sid_t *s, const void *data,
+    size_t len)
+{
+    return sync_sid_set(z, &s->inner, data, len);
 }
 
 

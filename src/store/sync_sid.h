@@ -45,10 +45,15 @@
  *
  * The owner closes a session.  With a poll about it lives on as closed until
  * that has been answered.
+ *
+ * An inner session is of no use to requests: it stands for one more client of
+ * another session, and follows that one wherever it is moved.
  */
 
 
 #define SYNC_SID_LEN  16                /* bytes of an id, random */
+
+#define SYNC_SID_INNER  ((uint32_t) -1) /* no endpoint: of an inner session */
 
 
 typedef struct sync_sid_chunk_s  sync_sid_chunk_t;
@@ -70,7 +75,7 @@ struct sync_sid_node_s {                /* in the zone, in a session */
 };
 
 
-struct sync_sid_s {                     /* in the zone, 168 bytes */
+struct sync_sid_s {                     /* in the zone, 176 bytes */
     sync_sid_t          *next;          /* of the bucket */
     u_char               id[SYNC_SID_LEN];
     sync_record_t       *record;        /* of the client; NULL: none yet */
@@ -79,6 +84,8 @@ struct sync_sid_s {                     /* in the zone, 168 bytes */
     sync_sid_chunk_t    *nsp;           /* the client's namespace, or NULL */
     sync_sid_chunk_t    *order;         /* what it was told, for its next
                                            owner; or NULL */
+    sync_sid_chunk_t    *inner;         /* those that are to follow it, for
+                                           the same; or NULL */
     sync_sid_node_t      owner;
     sync_sid_node_t      poll;          /* of the poll that waits */
     uint64_t             claim;         /* cookie of who asked for it */
@@ -255,6 +262,9 @@ ngx_int_t sync_sid_set_namespace(sync_zone_t *z, sync_sid_t *s,
  * The same for what the next owner is to know; len 0: nothing.
  */
 ngx_int_t sync_sid_set_order(sync_zone_t *z, sync_sid_t *s,
+    const void *data, size_t len);
+
+ngx_int_t sync_sid_set_inner(sync_zone_t *z, sync_sid_t *s,
     const void *data, size_t len);
 
 /* Sets the session's client; for the owner. */

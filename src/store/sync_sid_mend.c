@@ -155,7 +155,7 @@ sync_sid_mend(sync_zone_t *z, sync_stamp_t *stamp)
 
     for (i = 0; i <= z->sh->sid_mask; i++) {
         for (s = z->sh->sids[i]; s; s = s->next) {
-            z->sh->nsids++;
+            z->sh->nsids += (s->endpoint != SYNC_SID_INNER);
         }
     }
 
@@ -237,7 +237,7 @@ sync_sid_check(sync_zone_t *z, size_t *used)
     for (i = 0; i <= z->sh->sid_mask; i++) {
 
         for (s = z->sh->sids[i]; s; s = s->next) {
-            n++;
+            n += (s->endpoint != SYNC_SID_INNER);
 
             if (sync_sid_bucket(z, s->id) != &z->sh->sids[i]) {
                 return "session: wrong bucket";
@@ -300,6 +300,10 @@ sync_sid_check_one(sync_zone_t *z, sync_sid_t *s, size_t *used)
 
     if (s->order) {
         *used += sync_heap_block_size(&z->sh->heap, s->order);
+    }
+
+    if (s->inner) {
+        *used += sync_heap_block_size(&z->sh->heap, s->inner);
     }
 
     text = sync_sid_check_node(z, &s->owner);

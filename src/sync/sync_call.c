@@ -155,6 +155,39 @@ sync_call_keep(sync_client_t *c, ngx_http_request_t *r, sync_str_t *token,
 }
 
 
+ngx_int_t
+sync_call_share(sync_client_t *c, sync_client_t *from)
+{
+    size_t          len;
+    ngx_uint_t      i;
+    sync_caller_t  *caller, *kept;
+
+    kept = from->opaque;
+
+    if (kept == NULL) {
+        return SYNC_OK;
+    }
+
+    len = kept->token_len;
+
+    for (i = 0; i < SYNC_CALL_HEADERS; i++) {
+        len += kept->lens[i];
+    }
+
+    caller = sync_call_caller(c, len);
+    if (caller == NULL) {
+        return SYNC_ERROR;
+    }
+
+    ngx_memcpy(caller->lens, kept->lens, sizeof(caller->lens));
+    caller->token_len = kept->token_len;
+    caller->place = kept->place;
+    ngx_memcpy(caller->values, kept->values, len);
+
+    return SYNC_OK;
+}
+
+
 /* Whether a hook may ever be asked; a manifest may have hooks of its own. */
 
 static ngx_uint_t
@@ -1086,13 +1119,6 @@ sync_call_order(sync_json_t *order)
             return;
         }
     }
-}
-
-
-void
-sync_call_review(void)
-{
-    sync_call_order(NULL);
 }
 
 

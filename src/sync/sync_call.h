@@ -131,6 +131,9 @@ ngx_int_t sync_call_keeps(sync_settings_t *s, ngx_http_request_t *r);
 ngx_int_t sync_call_keep(sync_client_t *c, ngx_http_request_t *r,
     sync_str_t *token, ngx_int_t place);
 
+/* The same for one more client of a peer: what the other one keeps. */
+ngx_int_t sync_call_share(sync_client_t *c, sync_client_t *from);
+
 /* That token and the place of its source, or SYNC_DECLINED. */
 ngx_int_t sync_call_kept_token(sync_client_t *c, sync_str_t *token);
 
@@ -143,7 +146,7 @@ void sync_call_client_closed(sync_client_t *c);
 void sync_call_order(sync_json_t *order);
 
 /* Has all of them look for their clients, who may have died with a worker. */
-void sync_call_review(void);
+#define sync_call_review()  sync_call_order(NULL)
 
 /* Whether there are any whose answer is still to come. */
 ngx_uint_t sync_call_pending(void);

@@ -85,7 +85,9 @@ sync_socketio_move(sync_client_t *c, sync_sid_t *s)
     ngx_int_t        rc;
     sync_wake_set_t  wake;
 
-    if (c->unknown || sync_call_busy(c) || sync_eio_client(c)->opaque) {
+    if (c->unknown || sync_call_busy(c) || sync_eio_client(c)->opaque
+        || sync_eio_inner_settled(c) != SYNC_OK)
+    {
         return SYNC_AGAIN;
     }
 
@@ -152,12 +154,16 @@ static void
 sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     sync_str_t *text)
 {
+    sync_client_t  *to;
+
     if (pkt->type == SYNC_SIO_CONNECT) {
         sync_socketio_connect(c, pkt);
         return;
     }
 
-    if (c->record == NULL || !sync_socketio_is_in(c, &pkt->nsp)) {
+    to = sync_socketio_find(c, &pkt->nsp);
+
+    if (to == NULL || to->record == NULL) {
         sync_socketio_fail(c);
         return;
     }
@@ -165,16 +171,16 @@ sync_socketio_packet(sync_client_t *c, sync_sio_packet_t *pkt,
     switch (pkt->type) {
 
     case SYNC_SIO_DISCONNECT:
-        c->left = SYNC_LEFT_CLIENT;
-        sync_socketio_disconnect(c);
+        to->left = SYNC_LEFT_CLIENT;
+        sync_socketio_disconnect(to);
         return;
 
     case SYNC_SIO_EVENT:
-        sync_socketio_event(c, pkt);
+        sync_socketio_event(to, pkt);
         return;
 
     case SYNC_SIO_ACK:
-        sync_collect_answer(c, pkt->id, &pkt->data.raw);
+        sync_collect_answer(to, pkt->id, &pkt->data.raw);
         return;
 
     case SYNC_SIO_BINARY_EVENT:
@@ -204,6 +210,11 @@ sync_socketio_disconnect(sync_client_t *c)
     }
 
     sync_connect_closed(c);
+
+    if (eio && sync_eio_client_is_inner(c)) {
+        sync_eio_inner_leave(c);
+        return;
+    }
 
     c->left = SYNC_LEFT_UNKNOWN;
     c->hidden = 0;

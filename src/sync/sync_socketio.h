@@ -19,9 +19,10 @@
  *      ^                                      |
  *      `------------DISCONNECT----------------'
  *
- * A session has one client, in the default namespace or in one that the app
- * lets it in.  Its id is the Socket.IO id, not the session's, which is a
- * secret.
+ * A session has a client in each namespace that it is in: the default one, or
+ * one that the app lets it in.  The first is the session's own, others are
+ * inner clients, see sync_eio_client.h.  A client's id is the Socket.IO id,
+ * not the session's, which is a secret.
  *
  * Events go the way of all others, sync_request.h.  The bytes of a binary
  * event stand in the event's JSON as {"base64":"..."}.
@@ -39,8 +40,11 @@ void sync_socketio_connect_init_worker(void);
 /* A CONNECT came. */
 void sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt);
 
-/* Whether that is the namespace the client is in, or is to be in. */
-ngx_uint_t sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp);
+/*
+ * The session's client that is in the namespace or is to be in it, or NULL; c
+ * is its own.
+ */
+sync_client_t *sync_socketio_find(sync_client_t *c, sync_str_t *nsp);
 
 /* The client is gone while its CONNECT waits. */
 void sync_socketio_forget(sync_client_t *c);

@@ -115,6 +115,7 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
     size_t             size;
     u_char            *p;
     sync_str_t         text;
+    sync_client_t     *to;
     sync_writer_t      w;
     sync_sio_packet_t  pkt;
 
@@ -141,17 +142,19 @@ sync_socketio_assembled(sync_client_t *c, sync_assembly_t *as)
     text.data = p;
     text.len = size;
 
-    if (sync_json_parse(&pkt.data, &text, NULL) != SYNC_OK) {
+    to = sync_socketio_find(c, &pkt.nsp);
+
+    if (to == NULL || sync_json_parse(&pkt.data, &text, NULL) != SYNC_OK) {
 
         /* it became too deep */
 
         sync_socketio_fail(c);
 
     } else if (pkt.type == SYNC_SIO_BINARY_EVENT) {
-        sync_socketio_event(c, &pkt);
+        sync_socketio_event(to, &pkt);
 
     } else {
-        sync_collect_answer(c, pkt.id, &pkt.data.raw);
+        sync_collect_answer(to, pkt.id, &pkt.data.raw);
     }
 
     ngx_free(p);

@@ -29,6 +29,7 @@
 
 
 #define SYNC_SOCKETIO_NSP_MAX  128      /* bytes, of a namespace's name */
+#define SYNC_SOCKETIO_NSPS     16       /* namespaces, of a session */
 
 
 /*
@@ -52,7 +53,10 @@ typedef struct {
 } sync_entrance_t;
 
 
+static sync_client_t *sync_socketio_client(sync_client_t *c,
+    sync_str_t *nsp);
 static void sync_socketio_invalid(sync_client_t *c, sync_str_t *nsp);
+static void sync_socketio_full(sync_client_t *c, sync_str_t *nsp);
 static void sync_socketio_reject(sync_client_t *c, sync_str_t *nsp,
     sync_str_t *why);
 static sync_entrance_t *sync_socketio_entrance(sync_client_t *c,
@@ -93,17 +97,11 @@ sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
 {
     ngx_int_t         rc;
     sync_str_t        nsp;
+    sync_client_t    *in;
     sync_entrance_t  *en;
 
-    if (c->record || c->unknown) {
-
-        if (sync_socketio_is_in(c, &pkt->nsp)) {
-            sync_socketio_fail(c);
-
-        } else {
-            sync_socketio_invalid(c, &pkt->nsp);
-        }
-
+    if (sync_socketio_find(c, &pkt->nsp)) {
+        sync_socketio_fail(c);
         return;
     }
 
@@ -121,12 +119,16 @@ sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
         nsp = pkt->nsp;
     }
 
-    if (sync_eio_client_name(c, &nsp) != SYNC_OK) {
-        sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
+    if ((c->record || c->unknown) && sync_eio_inner_first(c)
+        && sync_eio_client(c)->ninner >= SYNC_SOCKETIO_NSPS - 1)
+    {
+        sync_socketio_full(c, &pkt->nsp);
         return;
     }
 
-    en = sync_socketio_entrance(c, pkt);
+    in = sync_socketio_client(c, &nsp);
+
+    en = in ? sync_socketio_entrance(in, pkt) : NULL;
 
     if (en == NULL) {
         sync_client_close(c, SYNC_WS_CODE_INTERNAL, "no memory");
@@ -149,15 +151,68 @@ sync_socketio_connect(sync_client_t *c, sync_sio_packet_t *pkt)
 }
 
 
-ngx_uint_t
-sync_socketio_is_in(sync_client_t *c, sync_str_t *nsp)
+/* The session's own client, if it is in no namespace; or one more. */
+
+static sync_client_t *
+sync_socketio_client(sync_client_t *c, sync_str_t *nsp)
 {
+    sync_client_t  *in;
+
+    if (c->record == NULL && !c->unknown) {
+        return sync_eio_client_name(c, nsp) == SYNC_OK ? c : NULL;
+    }
+
+    in = sync_eio_inner_create(c, nsp);
+
+    if (in && sync_call_share(in, c) != SYNC_OK) {
+        sync_client_destroy(in);
+        return NULL;
+    }
+
+    return in;
+}
+
+
+sync_client_t *
+sync_socketio_find(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_client_t      *in;
     sync_eio_client_t  *eio;
 
     eio = sync_eio_client(c);
 
-    return eio && eio->nsp.len ? sync_str_eq(&eio->nsp, nsp)
-                               : sync_str_is(nsp, "/");
+    if ((c->record || c->unknown)
+        && (eio && eio->nsp.len ? sync_str_eq(&eio->nsp, nsp)
+                                : sync_str_is(nsp, "/")))
+    {
+        return c;
+    }
+
+    for (in = sync_eio_inner_first(c); in; in = sync_eio_inner_next(in)) {
+
+        eio = sync_eio_client(in);
+
+        if (eio->nsp.len ? sync_str_eq(&eio->nsp, nsp)
+                         : sync_str_is(nsp, "/"))
+        {
+            return in;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+sync_socketio_full(sync_client_t *c, sync_str_t *nsp)
+{
+    sync_str_t  data;
+
+    sync_zone_count(sync_client_zone(), SYNC_COUNT_REFUSED, 1);
+
+    sync_str_set(&data, "{\"message\":\"Too many namespaces\"}");
+
+    sync_socketio_reject(c, nsp, &data);
 }
 
 
@@ -756,6 +811,11 @@ sync_socketio_refuse(sync_entrance_t *en, sync_str_t *code, ngx_uint_t status)
     sync_str_set(&nsp, "/");
 
     sync_socketio_reject(c, eio && eio->nsp.len ? &eio->nsp : &nsp, &data);
+
+    if (!c->closing && eio && sync_eio_client_is_inner(c)) {
+        sync_eio_inner_leave(c);
+        return;
+    }
 
     if (!c->closing) {
         sync_str_set(&nsp, "");

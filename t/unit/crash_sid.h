@@ -50,6 +50,55 @@ prepare_move(void)
 }
 
 
+/* the same of an inner one */
+
+static void
+prepare_inner(void)
+{
+    prepare_met();
+    take();
+
+    zone_random_id(sid_id);
+
+    sid = sync_sid_create(&worker, sid_id, SYNC_SID_INNER, 1);
+
+    if (sid == NULL
+        || sync_sid_claim(&z, sid_id, SYNC_SID_INNER, 77, &sid_wake)
+           != SYNC_OK)
+    {
+        zone_bail("no inner session");
+    }
+
+    sync_sid_set_record(&worker, sid, mine);
+    sid_wake.n = 0;
+}
+
+
+/* one comes and goes, and the list of them is written */
+
+static void
+sid_inner(void)
+{
+    sync_sid_t  *s;
+    u_char       id[SYNC_SID_LEN];
+
+    ngx_memcpy(id, sid_id, SYNC_SID_LEN);
+    id[SYNC_SID_LEN - 1] ^= 1;
+
+    s = sync_sid_create(&worker, id, SYNC_SID_INNER, 2);
+
+    if (s == NULL) {
+        return;
+    }
+
+    (void) sync_sid_set_inner(&worker, sid, id, SYNC_SID_LEN);
+    (void) sync_sid_set_inner(&worker, sid, id, 3);
+    (void) sync_sid_set_inner(&worker, sid, NULL, 0);
+
+    sync_sid_close(&worker, s, &sid_wake);
+}
+
+
 static void
 sid_move(void)
 {

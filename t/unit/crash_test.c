@@ -147,7 +147,9 @@ static void former_told(void);
 static void former_expire(void);
 static void prepare_sid(void);
 static void prepare_move(void);
+static void prepare_inner(void);
 static void sid_move(void);
+static void sid_inner(void);
 static void prepare_arrival(void);
 static void sid_arrive(void);
 static void sid_create(void);
@@ -221,6 +223,8 @@ static crash_case_t  cases[] = {
     { "a GET of a session", prepare_sid, sid_get },
     { "a session that moves", prepare_move, sid_move },
     { "a session that has come", prepare_arrival, sid_arrive },
+    { "a session with inner ones", prepare_sid, sid_inner },
+    { "an inner session that moves", prepare_inner, sid_move },
     { "a message of another log", prepare_mirror, mirror_message },
     { "a log that begins as another", prepare_mirror, mirror_begin },
     { "a log of another host that is loaded", prepare_none, follow_load },

@@ -38,6 +38,7 @@ static void test_life(void);
 static void test_overlap(void);
 static void test_failed_answer(void);
 static void test_move(void);
+static void test_inner(void);
 static void test_full(void);
 static void test_random(void);
 static void test_deaths(void);
@@ -72,6 +73,7 @@ main(int argc, char **argv)
     test_overlap();
     test_failed_answer();
     test_move();
+    test_inner();
     test_full();
     test_random();
     test_deaths();
@@ -231,6 +233,44 @@ test_failed_answer(void)
     sync_sid_close(&workers[0], s->sid, &wake);
     drain(&workers[0]);
     drain(&workers[2]);
+}
+
+
+/* One that requests do not find, and that is not counted. */
+
+static void
+test_inner(void)
+{
+    session_t         *s;
+    ngx_int_t          rc;
+    sync_sid_t        *in;
+    sync_sid_news_t    news;
+    static u_char      id[SYNC_SID_LEN] = "an inner session";
+
+    s = &sessions[0];
+    make(s, &workers[0]);
+
+    in = sync_sid_create(&workers[0], id, SYNC_SID_INNER, 9);
+    ok(in && z.sh->nsids == 1 && right(), "not counted");
+    is_int(sync_sid_exists(&z, id, SID_ENDPOINT), SYNC_DECLINED, "not found");
+
+    is_int(sync_sid_set_inner(&workers[0], s->sid, id, SYNC_SID_LEN), SYNC_OK,
+           "in a list");
+    ok(right(), "right");
+    is_int(sync_sid_claim(&workers[1], id, SYNC_SID_INNER, 70, &wake), SYNC_OK,
+           "claimed");
+    is_int(sync_sid_move(&workers[0], in, &wake), SYNC_OK, "moved");
+
+    drain(&workers[0]);
+    rc = sync_sid_news(&workers[1], &news);
+    ok(rc == SYNC_OK && news.arrived && news.sid == in && news.cookie == 70,
+       "arrives");
+
+    sync_sid_close(&workers[1], in, &wake);
+    ok(z.sh->nsids == 1 && right(), "gone");
+
+    sync_sid_close(&workers[0], s->sid, &wake);
+    ok(z.sh->nsids == 0 && right(), "the list is gone with its session");
 }
 
 
