@@ -142,7 +142,7 @@ sub joins {
 			. '"responseIndex":' . ++$asked . '}]');
 	};
 
-	# in turn, as proxy_calls() goes through its connections
+	# in turn, as posts() goes through its connections
 
 	$ask->($_) for @ws;
 
@@ -155,7 +155,7 @@ sub joins {
 			} while ($text !~ /^\["\w+Room-\d+",(.{0,40})/);
 
 			die "a hook failed: $text\n" unless $1 =~ /"rooms"/;
-			$done++;
+			last if ++$done == $n;
 			$ask->($ws) if $asked < $n;
 		}
 	}
@@ -194,7 +194,7 @@ sub sync_calls {
 			} while ($text !~ /^\["sync-\d+",(.{0,40})/);
 
 			die "a sync failed: $text\n" unless $1 =~ /"success"/;
-			$done++;
+			last if ++$done == $n;
 			$ask->($ws) if $asked < $n;
 		}
 	}
