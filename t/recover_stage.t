@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(20);
+my $t = Test::Sync->new->plan(23);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -59,6 +59,16 @@ my $hook = $t->hook(port => 1, answer => sub {
 			out => { status => 'success' } }) . "\n" ] }
 			@{$r->{json}{recipients}}), [ 'end' ] ]
 		if $r->{json}{route} =~ /slow/;
+
+	my ($hold, @others) = sort { ($b->{clientId} eq $r->{json}{data}{hold})
+		<=> ($a->{clientId} eq $r->{json}{data}{hold}) }
+		@{$r->{json}{recipients}} if $r->{json}{route} =~ /hold/;
+
+	return [ [ 'head', 200, 'Content-Type: application/x-ndjson' ],
+		map({ ($_ == $hold && $_->{clientId} eq $r->{json}{data}{hold}
+			? [ 'wait', 'held' ] : (), [ 'chunk', encode_json({
+				k => $_->{k}, out => { status => 'success' } })
+				. "\n" ]) } @others, $hold), [ 'end' ] ] if $hold;
 
 	my $out = $r->{json}{route} =~ /ignore/ ? { status => 'error',
 		errorCode => 'sync.ignore' } : { status => 'success' };
@@ -176,7 +186,20 @@ is_deeply([ map { told($late)->[1] } 1, 2 ], [ $slow, $then ],
 	'what was missed comes once');
 told($one) for 1, 2;
 
-is(scalar(grep { $_->{json}{route} !~ /keep|ignore|slow/ } $hook->requests), 0,
+# who was told is behind the message, though another is not
+
+my $held = $t->ws('/ws');
+my $id = $held->recv_event('connected')->[1]{clientId};
+$ws = client();
+join_room($_, 'log:4') for $ws, $held;
+
+my $mine = hold($ws, $id);
+is(join_room($ws, 'log:4')->{pos}, $mine, 'where one is that was told');
+isnt(join_room($held, 'log:4')->{pos}, $mine, 'and another that was not');
+$hook->go('held');
+is(told($held)->[1], $mine, 'but is');
+
+is(scalar(grep { $_->{json}{route} !~ /keep|ignore|slow|hold/ } $hook->requests), 0,
 	'nothing else was asked');
 is($ws->recv_text(0), undef, 'and nobody hears more');
 
@@ -219,6 +242,17 @@ sub say_it {
 
 	ask($ws, 'sync', name => "sync/t/$name/v1", data => {}, cb => 'x',
 		receiver => 'log:1', %arg);
+
+	return told($ws)->[1];
+}
+
+# Says what the app answers for one, and not yet for another.
+
+sub hold {
+	my ($ws, $id) = @_;
+
+	ask($ws, 'sync', name => 'sync/t/hold/v1', data => { hold => $id },
+		cb => 'x', receiver => 'log:4');
 
 	return told($ws)->[1];
 }

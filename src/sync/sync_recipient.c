@@ -512,6 +512,17 @@ sync_stage_leave(sync_stage_t *st)
 }
 
 
+ngx_uint_t
+sync_stage_owes(sync_stage_t *st, sync_client_t *c)
+{
+    sync_recipient_t  *r;
+
+    r = sync_stage_find(st, c);
+
+    return r && !r->told && !r->gone;
+}
+
+
 void
 sync_stage_forget(sync_stage_t *st, sync_client_t *c)
 {

@@ -55,6 +55,9 @@ void sync_stage_share(sync_stage_t *st, sync_room_t *room,
  */
 ngx_int_t sync_stage_start(sync_stage_t *st);
 
+/* Whether the client is to be told something yet. */
+ngx_uint_t sync_stage_owes(sync_stage_t *st, sync_client_t *c);
+
 /* The client is to be told nothing more. */
 void sync_stage_forget(sync_stage_t *st, sync_client_t *c);
 

@@ -176,6 +176,12 @@ sync_fanout_reached(sync_client_t *c, sync_member_t *m)
 
     lsn = (a->batch && m->index < a->next) ? a->batch->last : a->last;
 
+    /* the app may have answered for this one, and not for others */
+
+    if (a->stage && !sync_stage_owes(a->stage, c)) {
+        lsn = a->batch->last;
+    }
+
     return ngx_max(lsn, m->start);
 }
 
