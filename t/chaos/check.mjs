@@ -15,6 +15,7 @@ import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
 import { Calls } from './check_calls.mjs';
+import { Crowd, isWard } from './check_crowd.mjs';
 
 const NOWHERE = '00000000';             // of no node: the LSN alone is known
 
@@ -39,6 +40,7 @@ class Checker {
 		this.probes = new Map();        // the last message, by room
 		this.violations = [];
 		this.calls = new Calls(this);
+		this.crowd = new Crowd(this);
 	}
 
 	bad(text, e) {
@@ -62,6 +64,7 @@ class Checker {
 		for (const e of this.history) {
 			this[`on_${e.e}`]?.(e);
 			this.calls[`on_${e.e}`]?.(e);
+			this.crowd[`on_${e.e}`]?.(e);
 		}
 
 		for (const [ name, room ] of this.rooms) {
@@ -71,6 +74,7 @@ class Checker {
 		this.#refused();
 		this.#volatile();
 		this.calls.end();
+		this.crowd.end();
 
 		return this.violations;
 	}
@@ -160,7 +164,10 @@ class Checker {
 	}
 
 	on_connected(e) {
-		this.conns.get(e.conn).id = e.id;
+		const conn = this.conns.get(e.conn);
+
+		conn.id = e.id;
+		conn.since = e.t;
 	}
 
 	on_close(e) {
@@ -310,7 +317,7 @@ class Checker {
 		const conn = this.conns.get(e.conn);
 		const state = this.member(e);
 
-		if (!state.member) {
+		if (!state.member && !this.crowd.mayHear(conn, e.room)) {
 			this.bad('heard by one who is no member', e);
 		}
 
@@ -335,7 +342,7 @@ class Checker {
 		const state = this.member(e);
 		const node = this.node(e.room, e.pos);
 
-		if (!state.member) {
+		if (!state.member && !this.crowd.mayHear(conn, e.room)) {
 			this.bad('told to one who is no member', e);
 		}
 
@@ -361,7 +368,7 @@ class Checker {
 				: `out of order, after ${state.last.pos}`, e);
 		}
 
-		if (!state.last) {
+		if (!state.last && !isWard(e.room)) {
 			this.bad('no position before it', e);
 		}
 
@@ -372,7 +379,9 @@ class Checker {
 	on_gap(e) {
 		const state = this.member(e);
 
-		if (!state.member) {
+		if (!state.member
+		    && !this.crowd.mayHear(this.conns.get(e.conn), e.room))
+		{
 			this.bad('a gap told to one who is no member', e);
 		}
 

@@ -22,6 +22,8 @@ export class Client {
 		this.past = new Map();          // all of them
 		this.last = new Map();          // the last message
 		this.stays = false;
+		this.user = spec.user;          // of an event stream
+		this.noticed = undefined;       // the last that was said to many
 		this.syncs = 0;
 	}
 
@@ -58,12 +60,13 @@ export class Client {
 		this.pending = new Map();       // joins and leaves, by their number
 		this.members = new Set();
 		this.places = new Map();        // where it is, of this connection
+		this.ordered = new Map();       // the last order, by room
 		this.pid = undefined;
 		this.offset = undefined;
 		this.asked = new Set();         // syncs and calls with no answer
 
 		this.record('open', { client: this.name, kind: this.kind,
-			host: this.host });
+			host: this.host, user: this.user });
 
 		if (!this.streams) {
 			this.link = new LINKS[this.kind](this, address);
@@ -78,8 +81,8 @@ export class Client {
 		this.channels.forEach((room, i) => this.record('join', { room,
 			pos: this.run.recoverable(room) ? this.handed[i] : undefined }));
 
-		this.link = new StreamLink(this, address, this.channels.join(','),
-			last);
+		this.link = new StreamLink(this, address, this.channels.join(',')
+			+ (this.user ? `&userId=${this.user}` : ''), last);
 	}
 
 	// a position a channel; none at all now and then
@@ -142,6 +145,7 @@ export class Client {
 			this.pid = data?.pid;
 
 			if (this.pid !== undefined && this.pid === this.broken?.pid) {
+				this.record('recovered', { from: this.broken.conn });
 				this.recover(this.broken);
 
 			} else {
@@ -254,7 +258,7 @@ export class Client {
 		if (name === 'gap' || name === 'position') {
 			this.#moved(name, args[0]);
 
-		} else if (name === 'm' || name === 'sync') {
+		} else if (name === 'm' || name === 'sync' || name === 'n') {
 			const where = args[1] ?? {};
 
 			this.#heard(name, args[0], where.room, where.pos);
@@ -295,6 +299,12 @@ export class Client {
 	}
 
 	#heard(name, data, room, pos) {
+		if (name === 'n') {
+			this.record('noticed', { mid: data.mid });
+			this.noticed = data.mid;
+			return;
+		}
+
 		const whole = name === 'm' ? data?.mid
 			: /^sync\/chaos\/(\w+)\//.exec(data?.fullName)?.[1];
 		const mid = data?.status === 'stream' ? `${whole}.${data.i}` : whole;
@@ -307,6 +317,14 @@ export class Client {
 		// of a sync to a volatile room, it is not said which one
 
 		room ??= this.run.receivers.get(whole);
+
+		if (pos === undefined && (this.run.recoverable(room)
+		    || (!this.members.has(room) && [ ...this.members ].some((one) =>
+			one.endsWith('*') && room.startsWith(one.slice(0, -1))))))
+		{
+			this.record('overheard', { room, mid });
+			return;
+		}
 
 		this.record('heard', { room, pos, mid, to: data?.clientOutput?.to,
 			code: data?.errorCode });
@@ -457,7 +475,8 @@ export class Client {
 		this.record('close');
 
 		this.broken = this.pid === undefined || this.pending.size
-			? undefined : { pid: this.pid, members: this.members,
+			? undefined : { pid: this.pid, conn: this.conn,
+				members: this.members,
 				places: this.places,
 				offset: this.offset ?? this.broken?.offset };
 

@@ -34,6 +34,7 @@ const FAULTS = [
 	[ 'linkClose', 2, 2 ],
 ];
 
+const USERS = [ 'u1', 'u2' ];
 const FAULTS_OF_APP = [ 'appKill', 'appHang' ];
 
 // those after which some of what was said may be gone, and is told as such
@@ -68,6 +69,8 @@ export function makePlan(seed, only = {}) {
 	plan.stage = only.with ? only.with.includes('stage')
 		: plan.app && r.chance(0.5);
 
+	plan.crowd = only.with ? only.with.includes('crowd') : r.chance(0.4);
+
 	const pad = small ? [ 0, 2000, 6000 ] : plan.sndbuf ? [ 0, 1000, 4000 ]
 		: [ 0, 0, 100 ];
 
@@ -75,6 +78,7 @@ export function makePlan(seed, only = {}) {
 		makeClient(r, plan, i));
 	plan.publishers = Array.from({ length: r.range(2, 4) }, (_, i) =>
 		makePublisher(r, plan, i, pad));
+	plan.orders = plan.crowd ? makeOrders(r, plan) : [];
 	plan.faults = only.plain ? [] : [
 		...makeFaults(r, plan, bit, only.faults),
 		...plan.app ? makeAppFaults(r, plan, only.faults) : [],
@@ -97,7 +101,12 @@ function makeClient(r, plan, i) {
 	const all = plan.app ? [ ...ROOMS, 'gate:1' ] : ROOMS;
 	const rooms = r.some(all, r.range(1, all.length));
 	const client = { name: `c${i + 1}`, kind, rooms,
-		host: r.range(0, plan.hosts - 1), actions: [] };
+		host: r.range(0, plan.hosts - 1), actions: [],
+		user: kind === 'sse' ? r.pick(USERS) : undefined };
+
+	if (plan.crowd && r.chance(0.4)) {
+		rooms.push(r.pick([ 'chat:*', 'doc:*' ]));
+	}
 
 	for (let n = r.range(0, 5); n > 0; n--) {
 		client.actions.push({ at: r.range(20, plan.ms),
@@ -194,7 +203,17 @@ function makePublisher(r, plan, i, pad) {
 				r.range(1, 3));
 		}
 
-		if (plan.app && !wal && r.chance(0.15)) {
+		if (plan.crowd && !wal && r.chance(0.2)) {
+			item.to = r.pick([ { all: true }, { user: r.pick(USERS) },
+				{ client: r.pick(plan.clients).name },
+				{ pattern: r.pick([ 'chat:*', 'doc:*' ]) } ]);
+			item.id = undefined;
+
+		} else if (plan.crowd && !wal && r.chance(0.1)) {
+			item.room = r.pick([ 'ward:1', 'doc:9' ]);
+		}
+
+		if (plan.app && !item.to && !wal && r.chance(0.15)) {
 			item.sync = makeData(r, 'sb');
 			item.id = item.except = undefined;
 		}
@@ -208,6 +227,31 @@ function makePublisher(r, plan, i, pad) {
 	}
 
 	return { items };
+}
+
+// whom the app puts somewhere, and whom it sends away
+
+function makeOrders(r, plan) {
+	const orders = [];
+
+	for (let at = r.range(0, 60); at < plan.ms; at += r.range(5, 60)) {
+		const item = { at, what: r.pick([ 'join', 'join', 'join', 'leave',
+			'leave', 'kick', 'disconnect' ]),
+			host: r.range(0, plan.hosts - 1),
+			client: r.pick(plan.clients).name };
+
+		if (item.what === 'join' || item.what === 'leave') {
+			item.room = r.pick([ 'ward:1', 'doc:9' ]);
+
+		} else if (r.chance(0.3)) {
+			item.user = r.pick(USERS);
+			item.client = undefined;
+		}
+
+		orders.push(item);
+	}
+
+	return orders;
 }
 
 function makeAppFaults(r, plan, only) {

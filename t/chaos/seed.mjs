@@ -60,7 +60,7 @@ class Run {
 	}
 
 	recoverable(room) {
-		return /^(?:doc|wal):/.test(room);
+		return /^(?:doc|wal):[^*]/.test(room);
 	}
 
 	later(what, ms) {
@@ -205,6 +205,79 @@ class Run {
 		return false;
 	}
 
+	// what is said to many; a client is told by its id, as it has one now
+
+	async say(item) {
+		const mid = this.message();
+		const k = this.number();
+		const { host, to: { client, ...to } } = item;
+		const event = 'n';
+
+		if (client) {
+			to.clientId = this.clients.find((c) => c.name === client).id;
+
+			if (!to.clientId) {
+				return mid;
+			}
+		}
+
+		const except = item.except?.map((name) =>
+			this.clients.find((c) => c.name === name).id)
+			.filter((one) => one);
+
+		this.record('say', { k, mid, to, host, except });
+
+		const answer = await this.#control(host, 'publish', { ...to, event,
+			data: { mid }, except });
+
+		this.record('said', { k, mid, status: answer?.status });
+
+		return mid;
+	}
+
+	#control(host, operation, json) {
+		return request(this.address(host), 'POST', `/control/${operation}`,
+			{ body: JSON.stringify(json),
+				headers: { 'Content-Type': 'application/json' } });
+	}
+
+	// Orders are given one after another, so that the last one counts.
+
+	async order(item) {
+		const { what, room, host, user } = item;
+		const c = this.clients.find((one) => one.name === item.client);
+		const k = this.number();
+		const who = user ? { user } : { clientId: c.id };
+
+		// a stream has positions of the rooms of its URL alone
+
+		if (!user && (!c.id || (room && c.ordered.get(room) === 'leave')
+		    || (room === 'doc:9' && c.streams)))
+		{
+			return;
+		}
+
+		c?.ordered.set(room, what);
+		this.record('order', { k, what, room, user, id: c?.id,
+			client: c?.conn, host });
+
+		const answer = await this.#control(host, what, room
+			? { room, ...who } : who);
+		const { hosts, degraded } = answer?.body.startsWith('{')
+			? JSON.parse(answer.body) : {};
+
+		this.record('ordered', { k, status: answer?.status,
+			sure: answer?.status === 200 && !degraded
+				&& hosts?.asked === hosts?.answered });
+	}
+
+	async orders(began) {
+		for (const item of this.plan.orders) {
+			await sleep(began + item.at - performance.now());
+			await this.order(item);
+		}
+	}
+
 	#said(answer, room) {
 		if (!answer?.body.startsWith('{')) {
 			return {};
@@ -224,7 +297,7 @@ class Run {
 			const again = item.lsn !== undefined
 				&& items.slice(0, i).find((one) => one.lsn === item.lsn);
 
-			await this.publish(again || item);
+			await (item.to ? this.say(item) : this.publish(again || item));
 		}
 	}
 
@@ -268,6 +341,7 @@ class Run {
 		await Promise.all([
 			sleep(plan.ms),
 			...plan.publishers.map((p) => this.publisher(p, began)),
+			this.orders(began),
 			...this.hosts.map((_, n) => this.faults(ofHost(n), began)),
 			this.faults(ofRedis, began),
 			this.faults(ofApp, began),
@@ -301,6 +375,13 @@ class Run {
 
 		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ]) {
 			await this.probe(room);
+		}
+
+		if (this.plan.crowd) {
+			await this.hail({ all: true }, () => true);
+			await this.hail({ user: 'u1' }, (c) => c.user === 'u1');
+			await this.hail({ pattern: 'chat:*' }, (c) => c.rooms.has('chat:1')
+				|| c.rooms.has('chat:*'));
 		}
 
 		await this.readers();
@@ -341,6 +422,29 @@ class Run {
 				this.record('stuck', { what: 'deaf', room, client: c.name,
 					conn: c.conn });
 			}
+		}
+	}
+
+	// so that all of those have heard
+
+	async hail(to, which) {
+		const mids = [];
+		const deaf = () => this.clients.filter((c) => which(c)
+			&& !mids.includes(c.noticed));
+
+		for (let round = 0; round < 50; round++) {
+			mids.push(await this.say({ to, host: round % this.plan.hosts }));
+
+			if (await waitFor(() => !deaf().length, 2)) {
+				return;
+			}
+
+			await this.ready();
+		}
+
+		for (const c of deaf()) {
+			this.record('stuck', { what: 'deaf', to, client: c.name,
+				conn: c.conn });
 		}
 	}
 
@@ -397,6 +501,11 @@ class Run {
 			});
 
 			this.record('members', { room, ids: found });
+		}
+
+		for (const room of this.plan.crowd ? [ 'ward:1', 'doc:9' ] : []) {
+			await sleep(50);
+			this.record('ward', { room, ids: await this.members(room) });
 		}
 
 		this.record('rest');
