@@ -268,7 +268,9 @@ export class Crowd {
 		for (const later of said.filter((p) => has(p.mid))) {
 			const missed = said.find((p) => p.t > since(p)
 				&& p.answer.t < later.t && !has(p.mid)
-				&& !p.except?.includes(conn.id));
+				&& !p.except?.includes(conn.id)
+				&& !this.checker.mayMiss(conn,
+					this.checker.message(p.mid)));
 
 			if (missed) {
 				this.bad(`connection ${conn.conn} heard of ${later.mid}, ${

@@ -89,6 +89,7 @@ http {
     sync_room  "wal:*" recoverable history=${plan.history} ttl=${plan.ttl}
                queue=${plan.queue};
     sync_room  "chat:*" queue=${plan.queue};
+    sync_room  "cursor:*" queue=conflate;
     sync_room  "gate:*" queue=${plan.queue} join=hook;
     sync_drain ${plan.drain};
 
@@ -105,6 +106,7 @@ http {
         lingering_close off;
 
         ${plan.app ? this.#hooks(plan) : ''}
+        ${plan.tenants.length ? this.#sessions(redis) : ''}
 
         location /ws         { sync websocket; }
         location /socket.io/ { sync socketio; sync_recovery 1m; }
@@ -114,6 +116,19 @@ http {
     }
 }
 `;
+	}
+
+	#sessions(redis) {
+		return `
+        location /s/ {
+            sync_session ${redis
+		? 'redis key=session:$sync_token users=users:$sync_user' : 'memory'}
+                per_user=single;
+            sync_token query:token;
+
+            location /s/ws       { sync websocket; }
+            location /s/control/ { sync control; }
+        }`;
 	}
 
 	#hooks(plan) {

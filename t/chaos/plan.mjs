@@ -6,7 +6,7 @@
 import { Random } from './random.mjs';
 
 const KINDS = [ 'ws', 'ws', 'sio', 'poll', 'sse', 'sse' ];
-const ROOMS = [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ];
+const ROOMS = [ 'doc:1', 'doc:2', 'wal:1', 'chat:1', 'cursor:1' ];
 
 // which faults there may be, how often, with Redis (2) or without (1)
 
@@ -33,6 +33,10 @@ const FAULTS = [
 	[ 'linkHold', 4, 2 ],
 	[ 'linkClose', 2, 2 ],
 ];
+
+// tokens, and whose they are
+
+export const TOKENS = { t1: 'v1', t2: 'v1', t3: 'v2' };
 
 const USERS = [ 'u1', 'u2' ];
 const FAULTS_OF_APP = [ 'appKill', 'appHang' ];
@@ -78,6 +82,9 @@ export function makePlan(seed, only = {}) {
 		makeClient(r, plan, i));
 	plan.publishers = Array.from({ length: r.range(2, 4) }, (_, i) =>
 		makePublisher(r, plan, i, pad));
+	plan.tenants = (only.with ? only.with.includes('sessions')
+		: r.chance(0.3)) ? makeTenants(r, plan) : [];
+	plan.changes = plan.tenants.length ? makeChanges(r, plan) : [];
 	plan.orders = plan.crowd ? makeOrders(r, plan) : [];
 	plan.faults = only.plain ? [] : [
 		...makeFaults(r, plan, bit, only.faults),
@@ -188,6 +195,15 @@ function makePublisher(r, plan, i, pad) {
 		const item = { at, room, host: r.range(0, plan.hosts - 1),
 			pad: r.pick(pad) };
 
+		// one says what has keys, so that there is an order of it
+
+		if (i === 0 && !wal && r.chance(0.4)) {
+			item.room = 'cursor:1';
+			item.key = r.pick([ 'a', 'b', 'c' ]);
+			items.push(item);
+			continue;
+		}
+
 		if (wal) {
 			// some say once more what they said before
 
@@ -196,14 +212,16 @@ function makePublisher(r, plan, i, pad) {
 
 		} else if (r.chance(0.5)) {
 			item.id = true;
+			item.twice = r.chance(0.15) && r.range(1, plan.hosts);
 		}
 
-		if (r.chance(0.1)) {
+		if (!item.twice && r.chance(0.1)) {
 			item.except = r.some(plan.clients.map((c) => c.name),
 				r.range(1, 3));
 		}
 
 		if (plan.crowd && !wal && r.chance(0.2)) {
+			item.twice = undefined;
 			item.to = r.pick([ { all: true }, { user: r.pick(USERS) },
 				{ client: r.pick(plan.clients).name },
 				{ pattern: r.pick([ 'chat:*', 'doc:*' ]) } ]);
@@ -215,7 +233,7 @@ function makePublisher(r, plan, i, pad) {
 
 		if (plan.app && !item.to && !wal && r.chance(0.15)) {
 			item.sync = makeData(r, 'sb');
-			item.id = item.except = undefined;
+			item.id = item.except = item.twice = undefined;
 		}
 
 		if (r.chance(0.04)) {
@@ -252,6 +270,27 @@ function makeOrders(r, plan) {
 	}
 
 	return orders;
+}
+
+function makeTenants(r, plan) {
+	return Array.from({ length: r.range(4, 7) }, (_, i) => ({ name: i,
+		token: r.pick(Object.keys(TOKENS)),
+		host: r.range(0, plan.hosts - 1) }));
+}
+
+// what becomes of sessions; with Redis the app writes some of it there
+
+function makeChanges(r, plan) {
+	const changes = [];
+
+	for (let at = r.range(0, 60); at < plan.ms; at += r.range(5, 60)) {
+		changes.push({ at, what: r.pick([ 'save', 'save', 'save', 'delete',
+			'login', ...plan.cluster ? [ 'SET', 'SET', 'DEL' ] : [] ]),
+			token: r.pick(Object.keys(TOKENS)),
+			host: r.range(0, plan.hosts - 1) });
+	}
+
+	return changes;
 }
 
 function makeAppFaults(r, plan, only) {

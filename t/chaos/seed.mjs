@@ -7,8 +7,9 @@
 //
 // Prints what was violated, and exits with 1, or prints one line.  With --keep
 // the history is left as DIR/N.ndjson.  The other options change what the seed
-// stands for: with certain faults only, with certain parts ("app"), with two
-// hosts, with one, with none of the faults and a history of all there is.
+// stands for: with certain faults only, with certain parts (app, stage, crowd,
+// sessions), with two hosts, with one, with none of the faults and a history of
+// all there is.
 
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,9 +20,10 @@ import { check, summary } from './check.mjs';
 import { Client } from './client.mjs';
 import { faults, lead } from './faults.mjs';
 import { Host, sleep, waitFor } from './host.mjs';
-import { makePlan } from './plan.mjs';
+import { makePlan, TOKENS } from './plan.mjs';
 import { Proxy } from './proxy.mjs';
 import { Redis } from './redis.mjs';
+import { Tenant } from './tenant.mjs';
 import { request } from './wire.mjs';
 
 const PROBES = 3;
@@ -39,6 +41,7 @@ class Run {
 		this.replica = undefined;
 		this.proxies = [];              // by host
 		this.clients = plan.clients.map((spec) => new Client(this, spec));
+		this.tenants = plan.tenants.map((spec) => new Tenant(this, spec));
 	}
 
 	record(e, fields = {}) {
@@ -159,7 +162,7 @@ class Run {
 	}
 
 	async publish(item, tries = 20) {
-		const { room, lsn, host } = item;
+		const { room, lsn, host, key } = item;
 		const mid = item.mid ?? this.message();
 		const id = item.id && this.recoverable(room) ? `id-${mid}` : undefined;
 		const except = item.left ?? item.except?.map((name) =>
@@ -167,6 +170,7 @@ class Run {
 			.filter((one) => one);
 		const body = JSON.stringify(item.sync ? { receiver: room,
 			data: { mid, ...item.sync } } : { room, event: 'm', id, except,
+			key,
 			lsn: lsn === undefined ? undefined
 				: `0/${lsn.toString(16).toUpperCase()}`,
 			data: { mid, pad: 'x'.repeat(item.pad ?? 0) } });
@@ -180,7 +184,7 @@ class Run {
 			const k = this.number();
 			const at = (host + n) % this.plan.hosts;
 
-			this.record('publish', { k, room, mid, id, lsn, except,
+			this.record('publish', { k, room, mid, id, lsn, except, key,
 				host: at, http: !!item.sync });
 
 			const answer = await request(this.address(at), 'POST', item.sync
@@ -203,6 +207,15 @@ class Run {
 		}
 
 		return false;
+	}
+
+	// the same at the same time, here, or on another host
+
+	twice(item) {
+		const mid = this.message();
+
+		return Promise.all([ item.host, item.host + item.twice - 1 ]
+			.map((host) => this.publish({ ...item, mid, host })));
 	}
 
 	// what is said to many; a client is told by its id, as it has one now
@@ -235,8 +248,95 @@ class Run {
 		return mid;
 	}
 
-	#control(host, operation, json) {
-		return request(this.address(host), 'POST', `/control/${operation}`,
+	// Of a session; resolves to whether that is done for sure.
+
+	async change({ what, token, host }) {
+		const n = this.number();
+		const user = TOKENS[token];
+		const session = { id: user, n };
+
+		this.record('change', { what, token, user, n });
+
+		if (what === 'SET') {
+			return await this.redis.command('SET', `session:${token}`,
+				JSON.stringify(session), 'EX', '3600') === 'OK' && n;
+		}
+
+		if (what === 'DEL') {
+			return await this.redis.command('DEL', `session:${token}`)
+				!== undefined;
+		}
+
+		const answer = await this.#control(host, `session/${what}`,
+			what === 'delete' ? { token } : what === 'save'
+				? { token, session } : { token, session, user }, '/s');
+
+		return answer?.status === 200 && n;
+	}
+
+	// till it is done
+
+	async changed(what, token) {
+		let n;
+
+		await waitFor(async () => n = await this.change({ what, token,
+			host: 0 }));
+
+		return n;
+	}
+
+	async changes(began) {
+		for (const item of this.plan.changes) {
+			await sleep(began + item.at - performance.now());
+			await this.change(item);
+		}
+	}
+
+	// All have a session as they come; then each is told of the next one, of
+	// another login, and of the end.
+
+	async settleSessions() {
+		for (const token of Object.keys(TOKENS)) {
+			await this.changed('save', token);
+		}
+
+		this.tenants.forEach((one) => one.again());
+
+		await this.seated();
+
+		for (const token of Object.keys(TOKENS)) {
+			await this.told(token, await this.changed('save', token));
+		}
+
+		await this.told('t1', await this.changed('login', 't1'));
+		await this.told('t2', 'logout');
+		await this.changed('delete', 't3');
+		await this.told('t3', 'logout');
+	}
+
+	async seated() {
+		if (!await waitFor(() => this.tenants.every((one) => one.id))) {
+			this.record('stuck', { what: 'tenants' });
+		}
+	}
+
+	async told(token, is) {
+		const all = this.tenants.filter((one) => one.token === token);
+
+		await waitFor(() => all.every((one) => one.told === is), 30);
+
+		all.forEach((one) => one.ask());
+
+		await waitFor(() => all.every((one) => one.granted !== undefined), 30);
+
+		for (const { conn, told, granted } of all) {
+			this.record('settled', { conn, token, is, told, granted });
+		}
+	}
+
+	#control(host, operation, json, prefix = '') {
+		return request(this.address(host), 'POST',
+			`${prefix}/control/${operation}`,
 			{ body: JSON.stringify(json),
 				headers: { 'Content-Type': 'application/json' } });
 	}
@@ -268,7 +368,8 @@ class Run {
 
 		this.record('ordered', { k, status: answer?.status,
 			sure: answer?.status === 200 && !degraded
-				&& hosts?.asked === hosts?.answered });
+				&& (!hosts || (hosts.asked === this.plan.hosts
+				    && hosts.answered === hosts.asked)) });
 	}
 
 	async orders(began) {
@@ -297,7 +398,8 @@ class Run {
 			const again = item.lsn !== undefined
 				&& items.slice(0, i).find((one) => one.lsn === item.lsn);
 
-			await (item.to ? this.say(item) : this.publish(again || item));
+			await (item.to ? this.say(item) : item.twice
+				&& this.recoverable(item.room) ? this.twice(item) : this.publish(again || item));
 		}
 	}
 
@@ -316,7 +418,11 @@ class Run {
 	async work() {
 		const { plan } = this;
 
-		for (const c of this.clients) {
+		for (const token of plan.tenants.length ? Object.keys(TOKENS) : []) {
+			await this.changed('save', token);
+		}
+
+		for (const c of [ ...this.clients, ...this.tenants ]) {
 			c.connect();
 		}
 
@@ -342,6 +448,7 @@ class Run {
 			sleep(plan.ms),
 			...plan.publishers.map((p) => this.publisher(p, began)),
 			this.orders(began),
+			this.changes(began),
 			...this.hosts.map((_, n) => this.faults(ofHost(n), began)),
 			this.faults(ofRedis, began),
 			this.faults(ofApp, began),
@@ -373,7 +480,9 @@ class Run {
 		await this.answered();
 		await this.status({ well: true });
 
-		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1' ]) {
+		for (const room of [ 'doc:1', 'doc:2', 'wal:1', 'chat:1',
+			'cursor:1' ])
+		{
 			await this.probe(room);
 		}
 
@@ -382,6 +491,10 @@ class Run {
 			await this.hail({ user: 'u1' }, (c) => c.user === 'u1');
 			await this.hail({ pattern: 'chat:*' }, (c) => c.rooms.has('chat:1')
 				|| c.rooms.has('chat:*'));
+		}
+
+		if (this.tenants.length) {
+			await this.settleSessions();
 		}
 
 		await this.readers();
@@ -533,6 +646,8 @@ class Run {
 		for (const c of this.clients) {
 			c.stop();
 		}
+
+		this.tenants.forEach((one) => one.again());
 
 		for (const [ i, host ] of this.hosts.entries()) {
 			let status;

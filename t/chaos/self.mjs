@@ -13,6 +13,7 @@ import { check } from './check.mjs';
 import { Random } from './random.mjs';
 import { bugs as ofCalls } from './self_calls.mjs';
 import { bugs as ofCrowd } from './self_crowd.mjs';
+import { bugs as ofSessions } from './self_sessions.mjs';
 
 const TRIES = 4;                        // of each bug in each history
 
@@ -181,9 +182,11 @@ const bugs = {
 	},
 
 	'a position that is not the one accepted'(history, r) {
+		const stays = new Set(history.filter((e) => e.e === 'publish'
+			&& e.room !== 'doc:9').map((e) => e.k));
 		const { e, i } = r.pick(history.map((one, n) => ({ e: one, i: n }))
 			.filter(({ e: one }) => one.status === 200
-				&& one.position)) ?? {};
+				&& one.position && stays.has(one.k))) ?? {};
 
 		return e && changed(history, i, { position: e.position
 			.replace(/.$/, (c) => c === '0' ? '1' : '0') });
@@ -251,13 +254,43 @@ const bugs = {
 		}
 
 		const { i, e, after } = r.pick(inner(history, (o) =>
-			!recoverable(o)).filter((one) => heard.get(one.e.mid)
+			o.room === 'chat:1').filter((one) => heard.get(one.e.mid)
 			.some((conn) => conn !== one.e.conn
 				&& host.get(conn) === host.get(one.e.conn)
 				&& heard.get(one.after.e.mid).includes(conn)))) ?? {};
 
 		return e && changed(changed(history, i, { mid: after.e.mid }),
 			after.i, { mid: e.mid });
+	},
+
+	'a key that goes back'(history, r) {
+		const key = new Map(history.filter((e) => e.key)
+			.map((e) => [ e.mid, `${e.key}/${e.host}` ]));
+		const heard = history.map((e, i) => ({ e, i })).filter(({ e }) =>
+			e.e === 'heard' && key.has(e.mid));
+		const { e, i } = r.pick(heard) ?? {};
+		const next = e && heard.find((o) => o.i > i && o.e.conn === e.conn
+			&& key.get(o.e.mid) === key.get(e.mid));
+
+		return next && changed(changed(history, i, { mid: next.e.mid }),
+			next.i, { mid: e.mid });
+	},
+
+	'a last word that is not heard'(history, r) {
+		const hosts = Array.from({ length: history[0].hosts }, (_, n) => n);
+		const said = [ 'a', 'b', 'c' ].flatMap((key) => hosts.map((host) =>
+			history.findLast((e) => e.key === key && e.host === host)))
+			.filter((e) => e);
+		const rest = history.findIndex((e) => e.e === 'rest');
+		const closed = new Set(history.slice(0, rest).filter((e) =>
+			e.e === 'close').map((e) => e.conn));
+		const mid = r.pick(said)?.mid;
+		const { host } = history.find((e) => e.mid === mid) ?? {};
+		const i = history.findIndex((e) => e.e === 'heard' && e.mid === mid
+			&& !closed.has(e.conn) && history.some((o) => o.e === 'open'
+				&& o.conn === e.conn && o.host === host));
+
+		return i >= 0 ? without(history, (_, n) => n === i) : undefined;
 	},
 
 	'what was refused'(history, r) {
@@ -299,7 +332,7 @@ const ok = (right, name) => results.push(`${right ? 'ok' : 'not ok'} ${
 histories.forEach((history, i) =>
 	ok(!check(history).length, `${files[i]}: kept as it is`));
 
-const all = { ...bugs, ...ofCalls, ...ofCrowd };
+const all = { ...bugs, ...ofCalls, ...ofCrowd, ...ofSessions };
 
 for (const [ name, bug ] of Object.entries(all)) {
 	let made = 0;
