@@ -617,8 +617,18 @@ class Run {
 		}
 
 		for (const room of this.plan.crowd ? [ 'ward:1', 'doc:9' ] : []) {
-			await sleep(50);
-			this.record('ward', { room, ids: await this.members(room) });
+			const there = (id) => this.clients.some((c) => c.id === id);
+			let ids;
+
+			// who was lost is found out after a while
+
+			await waitFor(async () => {
+				ids = await this.members(room);
+
+				return ids.every(there);
+			});
+
+			this.record('ward', { room, ids });
 		}
 
 		this.record('rest');
