@@ -17,7 +17,7 @@ use Test::Sync;
 
 ###############################################################################
 
-my $t = Test::Sync->new->plan(34);
+my $t = Test::Sync->new->plan(35);
 
 $t->write_conf(<<'EOF');
 %%GLOBALS%%
@@ -177,6 +177,8 @@ $hook->go('go');
 $r = $two->recv_json;
 is($r->[0], 'subscribe-1', 'first the first');
 is_deeply($r->[1]{rooms}, [ 'doc:1', 'hook:slow' ], 'its rooms');
+is_deeply([ map { $two->recv_json->[1] } 1, 2 ], [ 6, 7 ],
+	'what it missed follows at once');
 is_deeply($two->recv_json, [ 'joinRoom-2', { rooms => [ 'doc:1', 'hook:slow',
 	'chat' ] } ], 'then the second');
 is_deeply($two->recv_json, [ 'unsubscribe-3', { rooms => [ 'hook:slow',

@@ -780,6 +780,8 @@ sync_join_reply(sync_join_t *j)
 
     sync_reply_str(&more, &w);
     sync_reply_rooms_and(j->client, "joinRoom", &j->index, &more);
+
+    sync_replay_begin(j->client);
 }
 
 

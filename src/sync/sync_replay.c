@@ -42,6 +42,7 @@
 
 
 static void sync_replay_ready(sync_resume_t *rs);
+static void sync_replay_slice(sync_resume_t *rs);
 static size_t sync_replay_step(sync_resume_t *rs);
 static ngx_int_t sync_replay_read(sync_replay_t *rp, sync_read_t *r);
 static void sync_replay_end(sync_client_t *c, sync_replay_t *rp,
@@ -68,6 +69,7 @@ static const sync_stage_handler_t  sync_replay_stage_handler = {
 
 static u_char  *sync_replay_buf;        /* SYNC_GAP_MAX bytes before it */
 static size_t   sync_replay_size;
+static size_t   sync_replay_spent;      /* bytes since the last look */
 
 
 void
@@ -358,42 +360,66 @@ sync_replay_drained(sync_client_t *c)
 }
 
 
+void
+sync_replay_begin(sync_client_t *c)
+{
+    sync_resume_t  *rs;
+
+    rs = c->resume;
+
+    if (!c->closing && rs && rs->queued
+        && sync_replay_spent < SYNC_REPLAY_TURN)
+    {
+        sync_replay_slice(rs);
+    }
+}
+
+
 ngx_uint_t
 sync_replay_go_on(void)
 {
-    size_t          n;
-    ngx_queue_t    *q, *h;
-    sync_client_t  *c;
+    ngx_queue_t    *h;
     sync_resume_t  *rs;
 
     h = &sync_fanout_worker.ready;
 
-    for (n = 0; n < SYNC_REPLAY_TURN && !ngx_queue_empty(h); /* void */) {
+    sync_replay_spent = 0;
 
-        q = ngx_queue_head(h);
-        rs = ngx_queue_data(q, sync_resume_t, queue);
-        c = rs->client;
+    while (sync_replay_spent < SYNC_REPLAY_TURN && !ngx_queue_empty(h)) {
 
-        ngx_queue_remove(q);
-        rs->queued = 0;
+        rs = ngx_queue_data(ngx_queue_head(h), sync_resume_t, queue);
 
-        n += sync_replay_step(rs);
-
-        if (c->closing || c->resume == NULL || rs->replays == NULL
-            || rs->replays->stage)
-        {
-            continue;
-        }
-
-        if (c->queued < SYNC_REPLAY_QUEUE) {
-            sync_replay_ready(rs);
-
-        } else {
-            c->behind = 1;
-        }
+        sync_replay_slice(rs);
     }
 
     return !ngx_queue_empty(h);
+}
+
+
+static void
+sync_replay_slice(sync_resume_t *rs)
+{
+    sync_client_t  *c;
+
+    c = rs->client;
+
+    ngx_queue_remove(&rs->queue);
+    rs->queued = 0;
+
+    sync_replay_spent += sync_replay_step(rs);
+
+    if (c->closing || c->resume == NULL || rs->replays == NULL
+        || rs->replays->stage)
+    {
+        return;
+    }
+
+    if (c->queued < SYNC_REPLAY_QUEUE) {
+        sync_replay_ready(rs);
+
+    } else {
+        c->behind = 1;
+    }
 }
 
 

@@ -55,6 +55,12 @@ void sync_replay_place(sync_client_t *c, ngx_uint_t i, sync_str_t *name,
 /* For sync_client_handler_t.drained. */
 void sync_replay_drained(sync_client_t *c);
 
+/*
+ * Reads the first of it at once, for a client that was answered: what is said
+ * meanwhile may take the place of what it missed.
+ */
+void sync_replay_begin(sync_client_t *c);
+
 /* Reads for who may go on; returns whether some have to wait for a turn. */
 ngx_uint_t sync_replay_go_on(void);
 

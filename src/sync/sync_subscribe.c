@@ -604,6 +604,8 @@ sync_subscribe_reply(sync_subscribe_t *s)
     sync_reply_rooms_and(c, sync_subscribe_event(s->leave), &s->index, &more);
 
     ngx_free(buf);
+
+    sync_replay_begin(c);
 }
 
 
