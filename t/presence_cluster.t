@@ -16,7 +16,7 @@ use Test::More;
 use Test::Sync;
 use Test::Sync::Cluster;
 
-my $a = Test::Sync->new->plan(12);
+my $a = Test::Sync->new->plan(14);
 my $b = Test::Sync->new;
 my $redis = $a->redis(port => 1);
 
@@ -97,6 +97,17 @@ $both[1]->disconnect;
 is_deeply([ users($w, 1) ], [ [ 'userLeft', { userId => 'u3' } ] ],
 	'on both: the last one goes');
 
+# a page is hidden on one host, another one is seen on the other
+
+@both = (client($a, '/ws', 3), client($b, '/ws', 3));
+$both[0]->send_json([ 'intentionalDisconnect' ]);
+$both[0]->wait_close;
+ok($a->wait_for(sub { return status($a)->{away} == 0 }),
+	'hidden: it is here all the same');
+$both[1]->send_json([ 'intentionalDisconnect' ]);
+is_deeply([ map { [ $_->[0], $_->[1]{userId} ] } users($w, 1) ],
+	[ [ 'userAfk', 'u3' ] ], 'hidden: told when both are');
+
 # silent on one host, not on the other
 
 @both = (client($a, '/idle', 4), client($b, '/ws', 4));
@@ -114,8 +125,8 @@ is($heard, 0, 'afk: not while it speaks elsewhere');
 
 my $r = $b->http('GET', '/control/presence?room=a')->json;
 is_deeply([ map { [ @{$_}{qw/ userId state clients /} ] } @{$r->{users}} ],
-	[ [ 'u0', 'online', 1 ], [ 'u2', 'grace', 0 ], [ 'u4', 'online', 2 ],
-		[ 'u5', 'online', 1 ] ], 'control: users of all hosts');
+	[ [ 'u0', 'online', 1 ], [ 'u2', 'grace', 0 ], [ 'u3', 'grace', 0 ],
+		[ 'u4', 'online', 2 ], [ 'u5', 'online', 1 ] ], 'control: users of all hosts');
 
 my @all;
 my $cursor;
@@ -127,7 +138,7 @@ do {
 	$cursor = $r->{cursor};
 } while (defined $cursor && @all < 10);
 
-is_deeply(\@all, [ qw/ u0 u2 u4 u5 / ], 'control: page by page');
+is_deeply(\@all, [ qw/ u0 u2 u3 u4 u5 / ], 'control: page by page');
 
 sub client {
 	my ($t, $uri, $n) = @_;

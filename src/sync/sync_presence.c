@@ -50,6 +50,8 @@ typedef struct {
 static uint32_t sync_presence_realm(sync_client_t *c);
 static void sync_presence_token(sync_client_t *c, sync_str_t *token);
 static ngx_msec_t sync_presence_grace(sync_client_t *c);
+static void sync_presence_hidden(ngx_msec_t tab);
+static void sync_presence_hidden_all(sync_presence_asked_t *who);
 static void sync_presence_tell(sync_presence_tell_e kind, uint64_t end);
 static void sync_presence_say(sync_presence_tell_e kind, sync_str_t *rooms,
     uint64_t end);
@@ -295,7 +297,7 @@ sync_presence_hide(sync_client_t *c, sync_json_t *arg)
                             &sync_presence_user)
         == SYNC_OK)
     {
-        sync_presence_tell(SYNC_PRESENCE_TELL_AFK, sync_presence_now() + tab);
+        sync_presence_hidden(tab);
     }
 
     if (c->record->transport == SYNC_TRANSPORT_WEBSOCKET) {
@@ -304,6 +306,58 @@ sync_presence_hide(sync_client_t *c, sync_json_t *arg)
     }
 
     c->hidden = 1;
+}
+
+
+/* The user in sync_presence_user has no other client here. */
+
+static void
+sync_presence_hidden(ngx_msec_t tab)
+{
+    sync_presence_ask_t  *ask;
+
+    if (!sync_cluster_enabled()) {
+        sync_presence_tell(SYNC_PRESENCE_TELL_AFK, sync_presence_now() + tab);
+        return;
+    }
+
+    ask = NULL;
+
+    sync_presence_ask_add(&ask, sync_presence_hidden_all,
+                          sync_presence_user.realm, &sync_presence_user.user,
+                          NULL);
+    sync_presence_ask_send(&ask);
+}
+
+
+/* Other hosts have answered; it may have come back. */
+
+static void
+sync_presence_hidden_all(sync_presence_asked_t *who)
+{
+    sync_str_t      user;
+    ngx_msec_int_t  left;
+
+    user.data = who->user;
+    user.len = who->len;
+
+    if (who->there) {
+        (void) sync_presence_end(sync_presence.zone, who->realm, &user);
+        return;
+    }
+
+    if (sync_presence_waits(sync_presence.zone, who->realm, &user,
+                            &sync_presence_user)
+        != SYNC_OK
+        || sync_presence_user.reason != SYNC_LEFT_HIDDEN)
+    {
+        return;
+    }
+
+    left = sync_presence_user.deadline - ngx_current_msec;
+
+    sync_presence_tell(SYNC_PRESENCE_TELL_AFK,
+                       sync_presence_now() + ngx_max(left, 0));
 }
 
 
