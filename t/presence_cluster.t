@@ -140,6 +140,10 @@ do {
 
 is_deeply(\@all, [ qw/ u0 u2 u3 u4 u5 / ], 'control: page by page');
 
+# before Redis goes
+
+$b->stop;
+
 sub client {
 	my ($t, $uri, $n) = @_;
 
