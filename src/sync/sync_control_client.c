@@ -14,7 +14,8 @@
  * The registry: who is a client of this host, and who was one.  With Redis
  * it knows those who left other hosts, too.
  *
- *     client --> zone? --(no)--> Redis? --> not found
+ *     client ---> zone? --(no)--> Redis? --> not found
+ *     clients --> zone, and those who left by Redis as well
  */
 
 
@@ -49,6 +50,7 @@ sync_control_clients(sync_control_t *ctl)
 {
     json_t                *clients;
     uint32_t               bucket;
+    ngx_int_t              rc;
     ngx_uint_t             i, n, limit, cursor;
     sync_zone_t           *z;
     sync_record_info_t    *info;
@@ -61,7 +63,10 @@ sync_control_clients(sync_control_t *ctl)
     /* those of a user are known by it, and are put in order as well */
 
     if (ctl->wide || (filter.by_user && filter.user.len && !filter.gone)) {
-        return sync_control_wide_clients(ctl, &filter);
+        rc = sync_control_wide_clients(ctl, &filter);
+
+        return (rc == SYNC_OK && ctl->wide && !ctl->local && filter.gone)
+               ? sync_control_clients_gone(ctl, &filter) : rc;
     }
 
     if (sync_control_page(ctl, SYNC_CONTROL_BUCKET, &limit, &cursor)

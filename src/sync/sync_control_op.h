@@ -115,6 +115,10 @@ ngx_int_t sync_control_wide_clients(sync_control_t *ctl,
 void sync_control_presence_merge(sync_control_t *ctl, json_t *one,
     json_t *other);
 
+/* Adds to the answer's "clients" those that left, as Redis has them. */
+ngx_int_t sync_control_clients_gone(sync_control_t *ctl,
+    sync_former_filter_t *filter);
+
 /*
  * Ends an operation that returned SYNC_AGAIN, with what it would have
  * returned else: SYNC_OK or SYNC_ERROR.  The pool may be gone after it.

@@ -20,8 +20,7 @@ typedef struct {
     const char               *total;    /* a number; or NULL */
     const char               *first;    /* what one host has; or NULL */
     ngx_uint_t              (*spreads)(sync_control_t *ctl);    /* NULL: yes */
-    void                    (*merge)(sync_control_t *ctl, json_t *one,
-                                 json_t *other);    /* or NULL */
+    sync_control_merge_pt     merge;    /* of two with one key; or NULL */
 } sync_control_way_t;
 
 
@@ -61,7 +60,6 @@ static void sync_control_spread_answer(void *data, sync_str_t *answer);
 static void sync_control_spread_asked(void *data,
     sync_question_hosts_t *hosts);
 static void sync_control_spread_add(sync_control_spread_t *sp);
-static ngx_int_t sync_control_spread_list(sync_control_spread_t *sp);
 static int sync_control_spread_compare(const void *one, const void *two);
 
 
@@ -396,7 +394,10 @@ sync_control_spread_done(sync_control_t *ctl, ngx_int_t rc)
 
     sync_control_spread_add(sp);
 
-    return sp->way->list ? sync_control_spread_list(sp) : SYNC_OK;
+    return sp->way->list
+           ? sync_control_merge(ctl, sp->way->list, sp->way->key, sp->way->sum,
+                                sp->way->merge, sp->list, sp->more)
+           : SYNC_OK;
 }
 
 
@@ -419,33 +420,31 @@ sync_control_spread_add(sync_control_spread_t *sp)
 }
 
 
-/* What all gave, in order, as much as fits in a page. */
-
-static ngx_int_t
-sync_control_spread_list(sync_control_spread_t *sp)
+ngx_int_t
+sync_control_merge(sync_control_t *ctl, const char *name, const char *key,
+    const char *sum, sync_control_merge_pt merge, json_t *more_of_it,
+    ngx_uint_t more)
 {
-    size_t           i, n;
-    json_t          *own, *list, *last, *v, *key, **all;
-    ngx_uint_t       limit;
-    sync_control_t  *ctl;
+    size_t       i, n;
+    json_t      *own, *list, *last, *v, **all;
+    ngx_uint_t   limit;
 
-    ctl = sp->ctl;
-    own = json_object_get(ctl->answer, sp->way->list);
+    own = json_object_get(ctl->answer, name);
 
     v = json_object_get(ctl->answer, "cursor");
 
     if (v && !json_is_null(v)) {
-        sp->more = 1;
+        more = 1;
     }
 
-    if (own == NULL || sp->list == NULL
-        || json_array_extend(sp->list, own) != 0
+    if (own == NULL || more_of_it == NULL
+        || json_array_extend(more_of_it, own) != 0
         || sync_control_limit(ctl, 0, &limit) != SYNC_OK)
     {
         return SYNC_ERROR;
     }
 
-    n = json_array_size(sp->list);
+    n = json_array_size(more_of_it);
 
     all = ngx_palloc(ctl->pool, (n + 1) * sizeof(json_t *));
     if (all == NULL) {
@@ -453,39 +452,52 @@ sync_control_spread_list(sync_control_spread_t *sp)
     }
 
     for (i = 0; i < n; i++) {
-        all[i] = json_array_get(sp->list, i);
+        all[i] = json_array_get(more_of_it, i);
     }
 
-    sync_control_spread_key = sp->way->key;
+    sync_control_spread_key = key;
 
     ngx_qsort(all, n, sizeof(json_t *), sync_control_spread_compare);
 
     list = json_array();
     last = NULL;
 
-    sync_control_set(ctl, ctl->answer, sp->way->list, list);
+    sync_control_set(ctl, ctl->answer, name, list);
 
     for (i = 0; i < n; i++) {
 
         if (last && sync_control_spread_compare(&last, &all[i]) == 0) {
 
-            if (sp->way->sum) {
-                v = json_object_get(last, sp->way->sum);
+            if (sum) {
+                v = json_object_get(last, sum);
 
-                sync_control_set(ctl, last, sp->way->sum, json_integer(
+                sync_control_set(ctl, last, sum, json_integer(
                       json_integer_value(v) + json_integer_value(
-                                json_object_get(all[i], sp->way->sum))));
+                                            json_object_get(all[i], sum))));
             }
 
-            if (sp->way->merge) {
-                sp->way->merge(ctl, last, all[i]);
+            if (merge) {
+                merge(ctl, last, all[i]);
+                continue;
+            }
+
+            /* one that is here did not leave */
+
+            if (json_is_true(json_object_get(all[i], "connected"))) {
+                last = all[i];
+
+                if (json_array_set(list, json_array_size(list) - 1, last)
+                    != 0)
+                {
+                    return SYNC_ERROR;
+                }
             }
 
             continue;
         }
 
         if (json_array_size(list) == limit) {
-            sp->more = 1;
+            more = 1;
             break;
         }
 
@@ -496,10 +508,10 @@ sync_control_spread_list(sync_control_spread_t *sp)
         }
     }
 
-    key = last ? json_object_get(last, sp->way->key) : NULL;
+    v = last ? json_object_get(last, key) : NULL;
 
     sync_control_set(ctl, ctl->answer, "cursor",
-                     sp->more && key ? json_incref(key) : json_null());
+                     more && v ? json_incref(v) : json_null());
 
     return SYNC_OK;
 }

@@ -11,6 +11,7 @@
 #include <sync_fanout.h>
 #include <sync_order.h>
 #include <sync_replay.h>
+#include <sync_roster.h>
 
 
 /* A state, as it stands in the zone: head, rooms, steps, strings. */
@@ -726,6 +727,7 @@ sync_recovery_enter(sync_recovery_t *rv, sync_client_t *c)
 
     if (rc == SYNC_OK) {
         sync_zone_count(sync_client_zone(), SYNC_COUNT_RETURNED, 1);
+        sync_roster_back(c);
         return SYNC_OK;
     }
 

@@ -12,6 +12,31 @@
 
 #define SYNC_ROSTER_BATCH  32768        /* bytes, of formers */
 
+/* of them, at most */
+#define SYNC_ROSTER_MAX    (SYNC_ROSTER_BATCH / sizeof(sync_former_t) + 1)
+
+
+/*
+ * KEYS: of those who left, of when they lapse.  ARGV: the time, s, for how
+ * long all are kept, and pairs of a time and an id.  Those whose time is over
+ * go, more of them than have come.
+ */
+
+static const char  sync_roster_script[] =
+    "for i = 3, #ARGV, 2 do\n"
+    "  redis.call('ZADD', KEYS[1], 0, ARGV[i + 1])\n"
+    "  redis.call('ZADD', KEYS[2], ARGV[i], ARGV[i + 1])\n"
+    "end\n"
+    "local over = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1],\n"
+    "  'LIMIT', 0, #ARGV + 64)\n"
+    "for _, m in ipairs(over) do\n"
+    "  redis.call('ZREM', KEYS[1], m)\n"
+    "  redis.call('ZREM', KEYS[2], m)\n"
+    "end\n"
+    "redis.call('EXPIRE', KEYS[1], ARGV[2])\n"
+    "redis.call('EXPIRE', KEYS[2], ARGV[2])\n"
+    "return 1\n";
+
 
 typedef struct {
     sync_main_settings_t  *main;
@@ -26,6 +51,8 @@ typedef struct {
 
 static void sync_roster_write(void);
 static ngx_int_t sync_roster_set(sync_former_t *f);
+static ngx_int_t sync_roster_index(ngx_uint_t shard, ngx_uint_t n);
+static void sync_roster_member(u_char *p, const u_char *id);
 static void sync_roster_done(redisReply *reply, sync_redis_error_e error,
     void *data);
 static void sync_roster_info(sync_record_info_t *info, sync_former_t *f);
@@ -123,6 +150,23 @@ sync_roster_write(void)
         f = sync_former_following(f);
     }
 
+    for (i = 0; n && !r->failed && i < sync_redis_shards(); i++) {
+
+        switch (sync_roster_index(i, n)) {
+
+        case SYNC_OK:
+            r->pending++;
+            break;
+
+        case SYNC_DECLINED:
+            break;
+
+        default:
+            r->failed = 1;
+            break;
+        }
+    }
+
     if (n == 0) {
         ngx_free(r->buf);
         r->buf = NULL;
@@ -179,6 +223,80 @@ sync_roster_set(sync_former_t *f)
     free(text);
 
     return rc;
+}
+
+
+/* Of the batch those on a shard.  Returns SYNC_DECLINED if there are none. */
+
+static ngx_int_t
+sync_roster_index(ngx_uint_t shard, ngx_uint_t n)
+{
+    u_char             *p;
+    ngx_uint_t          argc;
+    sync_str_t          key, left, lapse;
+    sync_former_t      *f;
+    sync_roster_t      *r;
+    u_char              buf[3][SYNC_ROSTER_KEY], now[2][NGX_TIME_T_LEN];
+    static size_t       argvlen[7 + 2 * SYNC_ROSTER_MAX];
+    static const char  *argv[7 + 2 * SYNC_ROSTER_MAX];
+    static u_char       text[SYNC_ROSTER_MAX]
+                            [NGX_TIME_T_LEN + SYNC_ROSTER_MEMBER];
+
+    r = &sync_roster;
+    argc = 7;
+
+    for (f = (sync_former_t *) r->buf; n; n--) {
+
+        if (sync_roster_key(r->main, &key, buf[0], f->id) == shard) {
+            p = text[(argc - 7) / 2];
+
+            argv[argc] = (char *) p;
+            argvlen[argc] = ngx_sprintf(p, "%T", (time_t) f->left
+                                        + r->zone->remember) - p;
+
+            p += argvlen[argc++];
+            sync_roster_member(p, f->id);
+
+            argv[argc] = (char *) p;
+            argvlen[argc++] = SYNC_ROSTER_MEMBER;
+        }
+
+        f = sync_former_following(f);
+    }
+
+    if (argc == 7) {
+        return SYNC_DECLINED;
+    }
+
+    sync_roster_left_key(r->main, &left, buf[1], 0);
+    sync_roster_left_key(r->main, &lapse, buf[2], 1);
+
+    argv[0] = "EVAL";
+    argvlen[0] = 4;
+    argv[1] = sync_roster_script;
+    argvlen[1] = sizeof(sync_roster_script) - 1;
+    argv[2] = "2";
+    argvlen[2] = 1;
+    argv[3] = (char *) left.data;
+    argvlen[3] = left.len;
+    argv[4] = (char *) lapse.data;
+    argvlen[4] = lapse.len;
+    argv[5] = (char *) now[0];
+    argvlen[5] = ngx_sprintf(now[0], "%T", ngx_time()) - now[0];
+    argv[6] = (char *) now[1];
+    argvlen[6] = ngx_sprintf(now[1], "%uD", r->zone->remember + 60) - now[1];
+
+    return sync_redis_command(shard, NULL, sync_roster_done, NULL, argc, argv,
+                              argvlen)
+           == SYNC_OK ? SYNC_OK : SYNC_ERROR;
+}
+
+
+static void
+sync_roster_member(u_char *p, const u_char *id)
+{
+    p = ngx_cpymem(p, id, SYNC_ID_LEN);
+    sync_registry_print_id(p, id);
 }
 
 
@@ -242,6 +360,44 @@ sync_roster_leave(sync_client_t *c)
     }
 
     sync_former_add(sync_roster.zone, c->record);
+}
+
+
+/* If it fails Redis has one more that left, as long as that is remembered. */
+
+void
+sync_roster_back(sync_client_t *c)
+{
+    size_t       argvlen[3];
+    ngx_uint_t   shard;
+    sync_str_t   key, left;
+    const char  *argv[3];
+    u_char       buf[2][SYNC_ROSTER_KEY], member[SYNC_ROSTER_MEMBER];
+
+    if (sync_redis_shards() == 0 || sync_roster.zone->remember == 0) {
+        return;
+    }
+
+    shard = sync_roster_key(sync_roster.main, &key, buf[0], c->record->id);
+
+    argv[0] = "DEL";
+    argvlen[0] = 3;
+    argv[1] = (char *) key.data;
+    argvlen[1] = key.len;
+
+    (void) sync_redis_command(shard, NULL, NULL, NULL, 2, argv, argvlen);
+
+    sync_roster_left_key(sync_roster.main, &left, buf[1], 0);
+    sync_roster_member(member, c->record->id);
+
+    argv[0] = "ZREM";
+    argvlen[0] = 4;
+    argv[1] = (char *) left.data;
+    argvlen[1] = left.len;
+    argv[2] = (char *) member;
+    argvlen[2] = SYNC_ROSTER_MEMBER;
+
+    (void) sync_redis_command(shard, NULL, NULL, NULL, 3, argv, argvlen);
 }
 
 
@@ -359,4 +515,15 @@ sync_roster_key(sync_main_settings_t *main, sync_str_t *key, u_char *buf,
     key->len = p + SYNC_ID_TEXT - buf;
 
     return sync_redis_shard(key);
+}
+
+
+void
+sync_roster_left_key(sync_main_settings_t *main, sync_str_t *key, u_char *buf,
+    ngx_uint_t lapse)
+{
+    key->data = buf;
+    key->len = ngx_sprintf(buf, "%V:%s", &main->redis->prefix,
+                           lapse ? "lapse" : "left")
+               - buf;
 }

@@ -21,11 +21,16 @@
  * With Redis those who left are known to all hosts.  The worker that hears
  * the first shard writes them, a batch at a time, in the order in which they
  * left; what Redis did not take it gets again.
+ *
+ *     prefix:left        on each shard, of the clients there: their ids, as
+ *                        bytes and text, in order
+ *     prefix:lapse       the same, by when they are to be forgotten
  */
 
 
 #define SYNC_ROSTER_PREFIX  64          /* bytes, of sync_redis */
 #define SYNC_ROSTER_KEY     (SYNC_ROSTER_PREFIX + 3 + SYNC_ID_TEXT)
+#define SYNC_ROSTER_MEMBER  (SYNC_ID_LEN + SYNC_ID_TEXT)    /* of them */
 
 
 /* In a worker; then each second, while it has a slot. */
@@ -41,6 +46,9 @@ ngx_uint_t sync_roster_drain(void);
 /* The client leaves its rooms now; for its worker. */
 void sync_roster_leave(sync_client_t *c);
 
+/* One that left is back, with its id. */
+void sync_roster_back(sync_client_t *c);
+
 /*
  * A client as it is told of; with rooms, which are packed, "rooms" and
  * "lastPosition", too.  NULL if there is no memory.
@@ -51,6 +59,10 @@ json_t *sync_roster_json(sync_record_info_t *info, const u_char *rooms,
 /* The key of one who left, and its shard; buf has SYNC_ROSTER_KEY bytes. */
 ngx_uint_t sync_roster_key(sync_main_settings_t *main, sync_str_t *key,
     u_char *buf, const u_char *id);
+
+/* Those who left; or, with lapse, when.  The same buf. */
+void sync_roster_left_key(sync_main_settings_t *main, sync_str_t *key,
+    u_char *buf, ngx_uint_t lapse);
 
 
 #endif /* _SYNC_ROSTER_H_INCLUDED_ */
