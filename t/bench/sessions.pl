@@ -3,7 +3,7 @@
 # Copyright (C) sync for nginx
 
 # Calls of Redis that sessions cost: of clients that connect, and of requests on
-# sessions that are known.  What hosts tell one another by Redis (SUBSCRIBE,
+# sessions that are known; and how many can connect in a second.  What hosts tell one another by Redis (SUBSCRIBE,
 # PUBLISH, SET of who left) is not counted.
 
 use warnings;
@@ -46,6 +46,8 @@ http {
         sync_token cookie:token;
 
         location /ws { sync websocket; }
+        location /q { sync websocket; sync_token query:t; }
+        location /off { sync websocket; sync_session off; }
         location /status { sync status; }
     }
 }
@@ -63,6 +65,7 @@ $t->wait_for(sub { $t->http('GET', '/status')->json->{redis}{tracked} }, 20)
 	or die "no Redis\n";
 
 sessions();
+rates();
 
 $t->stop;
 
@@ -96,6 +99,50 @@ sub sessions {
 		sprintf '%d a second', (sort { $b <=> $a } @rates)[0]);
 }
 
+# All come at once.  What nginx and Redis take of their CPUs is what bounds it:
+# a worker process, and the one thread of Redis.
+
+sub rates {
+	my $n = 10_000;
+	my (%nginx, %redis, %rate);
+	my $worker = ($t->workers)[0];
+
+	for my $round (1 .. bench_rounds()) {
+		$redis->command('EVAL', "for i = 0, $n do redis.call('SET',"
+			. "'s:r$round-' .. i, '{\"id\":\"u' .. i .. '\"}', 'EX',"
+			. '604800) end', 0);
+
+		for ([ off => '/off' ], [ new => "/q?t=r$round-%d" ],
+			[ known => "/q?t=r$round-%d" ])
+		{
+			my ($name, $uri) = @$_;
+			my $before = bench_cpu($redis->pid);
+
+			my $r = bench_fanload('--clients', $n, '--sources', 4,
+				'--inflight', 1000, '--idle', 0.1, '--sub',
+				bench_url($t, 'ws', $uri), '--wait', '["connected"',
+				'--pid', $worker);
+
+			push @{$nginx{$name}}, 1000 * $r->{setup_cpu_us_per_conn};
+			push @{$redis{$name}}, (bench_cpu($redis->pid) - $before)
+				* 1e9 / $n;
+			push @{$rate{$name}}, $r->{conn_per_s};
+		}
+	}
+
+	bench_head("$n connect at once, CPU ns each", 'no session');
+
+	for my $name (qw/ new known /) {
+		bench_row("session $name: nginx", bench_low(@{$nginx{off}}),
+			bench_low(@{$nginx{$name}}), undef, sprintf '%d a second',
+			(sort { $b <=> $a } @{$rate{$name}})[0]);
+		bench_plain('  redis-server', bench_low(@{$redis{$name}}));
+	}
+
+	bench_plain('  of other things, redis-server',
+		bench_low(@{$redis{off}}));
+}
+
 # Waits until nothing is said of sessions.
 
 sub quiet {
@@ -124,6 +171,11 @@ sub said {
 
 	$n += $1 while $stats =~ /^cmdstat_(?:get|expire|pexpire|pttl|sadd|srem
 		|smembers|eval|del):calls=(\d+)/gmx;
+
+	# a host's heart beat is a script with a PEXPIRE, of who left with two EXPIRE
+
+	$n -= 2 * $1 while $stats =~ /^cmdstat_zremrangebyscore:calls=(\d+)/gm;
+	$n -= 3 * $1 while $stats =~ /^cmdstat_zrangebyscore:calls=(\d+)/gm;
 
 	return $n;
 }
