@@ -25,6 +25,7 @@ typedef struct {
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              topics;    /* the next one to look at first */
+    ngx_queue_t              asking[SYNC_REDIS_SHARDS_MAX];     /* in order */
     ngx_uint_t               n;
     uint32_t                 bucket;    /* of rooms, the next to look at */
     ngx_uint_t               secret;    /* whether those are looked at */
@@ -69,6 +70,7 @@ void
 sync_topic_init_worker(sync_main_settings_t *main,
     const sync_topic_handler_t *handler)
 {
+    ngx_uint_t            i;
     sync_topic_worker_t  *w;
 
     w = &sync_topic_worker;
@@ -80,6 +82,10 @@ sync_topic_init_worker(sync_main_settings_t *main,
 
     ngx_rbtree_init(&w->tree, &w->sentinel, ngx_str_rbtree_insert_value);
     ngx_queue_init(&w->topics);
+
+    for (i = 0; i < SYNC_REDIS_SHARDS_MAX; i++) {
+        ngx_queue_init(&w->asking[i]);
+    }
 }
 
 
@@ -243,6 +249,10 @@ sync_topic_destroy(sync_topic_t *topic)
     ngx_rbtree_delete(&sync_topic_worker.tree, &topic->node.node);
     ngx_queue_remove(&topic->queue);
     sync_topic_worker.n--;
+
+    if (topic->asking) {
+        ngx_queue_remove(&topic->wait);
+    }
 
     if (topic->recoverable) {
         sync_topic_worker.handler->forget(topic);
@@ -470,7 +480,17 @@ sync_topic_batch_add(sync_topic_t *topic)
         sync_topic_channel(&topic->room, &channel, b->buf + b->len);
     }
 
+    /* the link may be another one than it was asked by before */
+
+    if (topic->asking) {
+        ngx_queue_remove(&topic->wait);
+    }
+
     topic->asked = sync_topic_worker.asked + 1;
+    topic->asking = 1;
+
+    ngx_queue_insert_tail(&sync_topic_worker.asking[topic->shard],
+                          &topic->wait);
 
     b->n++;
     b->argv[b->n] = (char *) channel.data;
@@ -517,7 +537,7 @@ static void
 sync_topic_answered(redisReply *reply, sync_redis_error_e error, void *data)
 {
     ngx_uint_t            shard, asked;
-    ngx_queue_t          *q;
+    ngx_queue_t          *h;
     sync_topic_t         *topic;
     sync_topic_worker_t  *w;
 
@@ -536,20 +556,18 @@ sync_topic_answered(redisReply *reply, sync_redis_error_e error, void *data)
         return;
     }
 
-    /* the newest are the last */
+    h = &w->asking[shard];
 
-    for (q = ngx_queue_last(&w->topics);
-         q != ngx_queue_sentinel(&w->topics);
-         q = ngx_queue_prev(q))
-    {
-        topic = ngx_queue_data(q, sync_topic_t, queue);
+    while (!ngx_queue_empty(h)) {
+        topic = ngx_queue_data(ngx_queue_head(h), sync_topic_t, wait);
 
-        if (topic->shard != shard || topic->asked != asked
-            || topic->subscribed)
-        {
-            continue;
+        if (topic->asked > asked) {
+            break;
         }
 
+        ngx_queue_remove(&topic->wait);
+
+        topic->asking = 0;
         topic->subscribed = 1;
 
         if (topic->recoverable) {

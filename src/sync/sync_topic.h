@@ -29,6 +29,7 @@
 typedef struct {
     ngx_str_node_t       node;          /* by what its channel tells of it */
     ngx_queue_t          queue;
+    ngx_queue_t          wait;          /* for the answer, if "asking" */
     sync_str_t           room;
     ngx_uint_t           shard;
     ngx_msec_t           seen;          /* it had members */
@@ -44,6 +45,7 @@ typedef struct {
     uint32_t             link;          /* the room got of us; 0: none */
     unsigned             pattern:1;
     unsigned             recoverable:1;
+    unsigned             asking:1;      /* SUBSCRIBE is not answered */
     unsigned             subscribed:1;  /* the channel, by this link */
     unsigned             whole:1;       /* reads all, and tells nobody yet */
     unsigned             begun:1;       /* something of it was read */
