@@ -15,8 +15,9 @@
  */
 
 
-/* buckets looked at in one call, at most */
+/* buckets looked at in one call, at most, and rooms, beyond the last bucket */
 #define SYNC_ROOM_PAGE_BUCKETS  4096
+#define SYNC_ROOM_PAGE_ROOMS    1024
 
 
 static ngx_uint_t sync_room_begins(sync_room_t *room, sync_str_t *prefix);
@@ -152,16 +153,17 @@ ngx_uint_t
 sync_room_page(sync_zone_t *z, sync_str_t *prefix, uint32_t *bucket,
     sync_room_info_t *info, ngx_uint_t n)
 {
-    ngx_uint_t    i, len, copied;
+    ngx_uint_t    i, len, looked, copied;
     sync_room_t  *room;
 
+    looked = 0;
     copied = 0;
 
     sync_zone_lock(z);
 
     for (i = 0; i < SYNC_ROOM_PAGE_BUCKETS; i++) {
 
-        if (*bucket > z->sh->mask) {
+        if (*bucket > z->sh->mask || looked >= SYNC_ROOM_PAGE_ROOMS) {
             break;
         }
 
@@ -169,6 +171,7 @@ sync_room_page(sync_zone_t *z, sync_str_t *prefix, uint32_t *bucket,
 
         for (room = z->sh->rooms[*bucket]; room; room = room->next) {
             len += sync_room_begins(room, prefix);
+            looked++;
         }
 
         if (copied && copied + len > n) {
