@@ -100,6 +100,7 @@ is_deeply([ users($w, 1) ], [ [ 'userLeft', { userId => 'u3' } ] ],
 # a page is hidden on one host, another one is seen on the other
 
 @both = (client($a, '/ws', 3), client($b, '/ws', 3));
+both_know(3);
 $both[0]->send_json([ 'intentionalDisconnect' ]);
 $both[0]->wait_close;
 ok($a->wait_for(sub { return status($a)->{away} == 0 }),
@@ -153,6 +154,20 @@ sub client {
 	$ws->recv_event('joinRoom-1');
 
 	return $ws;
+}
+
+# Each host has heard of the user's client on the other one, as what it was told
+# of that comes before what it is answered now.
+
+sub both_know {
+	my ($n) = @_;
+
+	for my $t ($a, $b) {
+		$t->wait_for(sub {
+			my $r = $t->http('GET', "/control/presence?user=u$n")->json;
+			return ($r->{users}[0]{clients} // 0) == 2;
+		});
+	}
 }
 
 # What a client hears of users: n of that, and what comes till a mark.
