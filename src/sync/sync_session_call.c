@@ -862,11 +862,15 @@ sync_session_call_tokens(sync_session_op_t *op, sync_str_t *user)
     sync_session_conf_t  *conf;
     sync_session_call_t  *call;
 
+    static sync_str_t  none = sync_string("");
     static sync_str_t  smembers = sync_string("SMEMBERS");
 
     conf = op->settings->session;
 
-    call = sync_session_call_create(conf, op, &op->token);
+    /* one that is about a user has no token */
+
+    call = sync_session_call_create(conf, op, op->token.len ? &op->token
+                                                            : &none);
 
     if (call == NULL) {
         return SYNC_ERROR;
