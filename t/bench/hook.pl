@@ -13,6 +13,8 @@ use lib "$FindBin::Bin/../lib";
 use Test::Sync;
 use Test::Sync::Bench;
 
+bench_single();
+
 my $t = Test::Sync->new(workers => 1, timeout => 0);
 
 $t->write_conf(<<'EOF');

@@ -18,8 +18,8 @@ use Time::HiRes qw/ clock_gettime /;
 use Test::Sync;
 
 our @EXPORT = qw/ bench_build bench_cpu bench_cpu_of bench_end bench_fanload
-	bench_head bench_low bench_plain bench_row bench_rounds bench_subscribe
-	bench_url /;
+	bench_head bench_low bench_plain bench_row bench_rounds bench_single
+	bench_subscribe bench_url /;
 
 my $build = "$Test::Sync::TOP/t/build/bench";
 my $missed = 0;
@@ -28,6 +28,17 @@ $| = 1;
 
 sub bench_rounds {
 	return @ARGV && $ARGV[0] =~ /^\d+$/ ? $ARGV[0] : 3;
+}
+
+# Keeps this process, and what it starts from now on, to one processor.  On two
+# a worker sleeps between some calls and not between others, as it happens, and
+# each sleep costs a switch, which may be more than what is measured.
+
+sub bench_single {
+	my ($cpu) = `taskset -pc $$` =~ /(\d+)$/
+		or die "taskset does not tell of processors\n";
+
+	system("taskset -pc $cpu $$ > /dev/null") == 0 or die "taskset failed\n";
 }
 
 # A file of the folder that the tools are built in.
