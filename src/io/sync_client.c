@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <sync_client.h>
+#include <sync_frame.h>
 #include <sync_timer.h>
 #include <sync_wake.h>
 #include <sync_worker.h>
@@ -314,6 +315,25 @@ sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
     rc = sync_client_takes(c);
 
     return (rc == SYNC_OK) ? sync_client_queue_part(c, run, pos, last) : rc;
+}
+
+
+ngx_int_t
+sync_client_queue_json(sync_client_t *c, sync_str_t *json)
+{
+    ngx_int_t    rc;
+    sync_run_t  *run;
+
+    run = sync_frame_json(c->dialect, json, NULL);
+    if (run == NULL) {
+        return SYNC_ERROR;
+    }
+
+    rc = sync_client_queue(c, run, 0, run->len);
+
+    sync_run_unref(run);
+
+    return rc;
 }
 
 

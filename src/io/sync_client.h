@@ -223,6 +223,9 @@ void sync_client_destroy(sync_client_t *c);
 ngx_int_t sync_client_queue(sync_client_t *c, sync_run_t *run, uint32_t pos,
     uint32_t last);
 
+/* The same for a message of the client's own, in its dialect. */
+ngx_int_t sync_client_queue_json(sync_client_t *c, sync_str_t *json);
+
 /*
  * Whether it would be queued: the same returns.  And the same without the
  * bound, for who has asked.

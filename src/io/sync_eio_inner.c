@@ -34,7 +34,6 @@
 static const sync_client_ops_t *sync_eio_inner_ops(sync_client_t *c);
 static sync_client_t *sync_eio_inner_add(sync_client_t *c, const u_char *id,
     sync_str_t *nsp);
-static ngx_int_t sync_eio_inner_send(sync_client_t *c, sync_str_t *json);
 static void sync_eio_inner_close(sync_client_t *c, ngx_uint_t code,
     const char *reason);
 static void sync_eio_inner_write(sync_client_t *c);
@@ -43,7 +42,7 @@ static void sync_eio_inner_timeout(sync_client_t *c);
 
 static const sync_client_ops_t  sync_eio_inner_ws_ops = {
     SYNC_TRANSPORT_SOCKETIO,
-    sync_eio_inner_send,
+    sync_client_queue_json,
     sync_eio_inner_close,
     sync_eio_inner_write,
     sync_eio_inner_timeout,
@@ -53,7 +52,7 @@ static const sync_client_ops_t  sync_eio_inner_ws_ops = {
 
 static const sync_client_ops_t  sync_eio_inner_poll_ops = {
     SYNC_TRANSPORT_POLLING,
-    sync_eio_inner_send,
+    sync_client_queue_json,
     sync_eio_inner_close,
     sync_eio_inner_write,
     sync_eio_inner_timeout,
@@ -176,25 +175,6 @@ sync_eio_inner_unlink(sync_client_t *c)
     if (!outer->closing) {
         sync_eio_client_settle(outer);
     }
-}
-
-
-static ngx_int_t
-sync_eio_inner_send(sync_client_t *c, sync_str_t *json)
-{
-    ngx_int_t    rc;
-    sync_run_t  *run;
-
-    run = sync_frame_json(c->dialect, json, NULL);
-    if (run == NULL) {
-        return SYNC_ERROR;
-    }
-
-    rc = sync_client_queue(c, run, 0, run->len);
-
-    sync_run_unref(run);
-
-    return rc;
 }
 
 

@@ -51,7 +51,6 @@ typedef struct {
 } sync_poll_worker_t;
 
 
-static ngx_int_t sync_poll_client_send(sync_client_t *c, sync_str_t *json);
 static void sync_poll_client_close(sync_client_t *c, ngx_uint_t code,
     const char *reason);
 static void sync_poll_client_write(sync_client_t *c);
@@ -77,7 +76,7 @@ static ngx_int_t sync_poll_header(ngx_http_request_t *r, off_t len,
 
 static const sync_client_ops_t  sync_poll_client_ops = {
     SYNC_TRANSPORT_POLLING,
-    sync_poll_client_send,
+    sync_client_queue_json,
     sync_poll_client_close,
     sync_poll_client_write,
     sync_eio_client_timeout,
@@ -204,25 +203,6 @@ sync_poll_client_adopt(ngx_http_request_t *r, sync_client_conf_t *conf,
     }
 
     sync_wake_send(z, &wake);
-}
-
-
-static ngx_int_t
-sync_poll_client_send(sync_client_t *c, sync_str_t *json)
-{
-    ngx_int_t    rc;
-    sync_run_t  *run;
-
-    run = sync_frame_json(c->dialect, json, NULL);
-    if (run == NULL) {
-        return SYNC_ERROR;
-    }
-
-    rc = sync_client_queue(c, run, 0, run->len);
-
-    sync_run_unref(run);
-
-    return rc;
 }
 
 

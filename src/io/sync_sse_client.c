@@ -55,7 +55,6 @@ static void sync_sse_client_close(sync_client_t *c, ngx_uint_t code,
     const char *reason);
 static void sync_sse_client_timeout(sync_client_t *c);
 
-static ngx_int_t sync_sse_client_send(sync_client_t *c, sync_str_t *json);
 static void sync_sse_client_keepalive(sync_client_t *c);
 static sync_run_t *sync_sse_client_retry(sync_client_t *c);
 static void sync_sse_client_write_retry(sync_writer_t *w);
@@ -78,7 +77,7 @@ static void sync_sse_stream_cleanup(void *data);
 
 static const sync_client_ops_t  sync_sse_client_ops = {
     SYNC_TRANSPORT_SSE,
-    sync_sse_client_send,
+    sync_client_queue_json,
     sync_sse_client_close,
     sync_detach_write,
     sync_sse_client_timeout,
@@ -88,7 +87,7 @@ static const sync_client_ops_t  sync_sse_client_ops = {
 
 static const sync_client_ops_t  sync_sse_stream_ops = {
     SYNC_TRANSPORT_SSE,
-    sync_sse_client_send,
+    sync_client_queue_json,
     sync_sse_stream_close,
     sync_sse_stream_write,
     sync_sse_stream_timeout,
@@ -301,25 +300,6 @@ sync_sse_client_timeout(sync_client_t *c)
     }
 
     sync_sse_client_keepalive(c);
-}
-
-
-static ngx_int_t
-sync_sse_client_send(sync_client_t *c, sync_str_t *json)
-{
-    ngx_int_t    rc;
-    sync_run_t  *run;
-
-    run = sync_frame_json(c->dialect, json, NULL);
-    if (run == NULL) {
-        return SYNC_ERROR;
-    }
-
-    rc = sync_client_queue(c, run, 0, run->len);
-
-    sync_run_unref(run);
-
-    return rc;
 }
 
 

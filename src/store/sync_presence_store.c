@@ -562,25 +562,7 @@ ngx_int_t
 sync_presence_wake(sync_zone_t *z, sync_record_t *rec, uint32_t realm,
     sync_presence_copy_t *copy)
 {
-    ngx_int_t             rc;
-    sync_str_t            user;
-    sync_presence_key_t   key;
-
-    rc = SYNC_DECLINED;
-
-    sync_registry_user(rec, &user);
-
-    sync_zone_lock(z);
-
-    if (sync_presence_key(z, &key, realm, &user) == SYNC_OK) {
-        rc = sync_presence_taken_locked(z, &key, copy);
-    }
-
-    rec->away = 0;
-
-    sync_zone_unlock(z);
-
-    return rc;
+    return sync_presence_arrive(z, rec, rec->presence, realm, copy);
 }
 
 
